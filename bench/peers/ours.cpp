@@ -1,0 +1,209 @@
+// The onestep side of the comparison with a peer: reads one request a line, answers with one line of JSON (docs/benchmarks.md).
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <onestep/onestep.hpp>
+#include <sstream>
+
+namespace os = onestep;
+using os::index_t;
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr char const* instructions = "AVX-512";
+#elif defined(__AVX2__)
+constexpr char const* instructions = "AVX2";
+#else
+constexpr char const* instructions = "baseline";
+#endif
+
+/// Something that can be run again and again; `losses` is for works that train.
+struct work {
+    virtual ~work() = default;
+    virtual void run() = 0;
+    virtual std::vector<double> exported(std::string const&) { throw std::runtime_error("nothing to export"); }
+};
+
+/// A training step of flow matching on points in the plane.
+class mlp_training : public work {
+public:
+    mlp_training(os::cpu& device, int width, index_t batch)
+        : device_(device), batch_(batch), data_(os::normal<float>(device, {65'536, 2}, 1)),
+          net_(device, {.data = {2}, .width = width, .blocks = 2, .time = {.size = 128, .scale = 1000}}), adam_(os::adam{.rate = 1e-3}, net_),
+          ema_(os::average_options{.decay = 0.999, .ramp = false}, flow_), source_({data_.view()}, batch, 1) {}
+
+    void run() override {
+        os::accumulate(objective_, flow_, source_.at(step_), os::random_key{1, static_cast<std::uint64_t>(step_)});
+        adam_.step(1, ema_);
+        ++step_;
+    }
+    std::vector<double> exported(std::string const& folder) override {
+        auto const x0 = os::normal<float>(device_, {batch_, 2}, 5), z = os::normal<float>(device_, {batch_, 2}, 6);
+        os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user), 0.05);  // the last layers start at zero: give them something to do
+        os::random_key const key{8};
+        std::vector<float> t;
+        for (index_t r = 0; r < batch_; ++r) t.push_back(static_cast<float>(os::uniform(key.at(os::draw::time), r)));
+        write(folder + "/x0.bin", x0.to_host());
+        write(folder + "/z.bin", z.to_host());
+        write(folder + "/t.bin", t);
+        write(folder + "/parameters.bin", in_export_order());
+        std::vector<double> losses;
+        for (int i = 0; i < 10; ++i) {
+            losses.push_back(os::accumulate(objective_, flow_, os::batch<float, os::cpu>{x0.view(), z.view()}, key).plain);
+            adam_.step();
+        }
+        return losses;
+    }
+
+private:
+    static void write(std::string const& path, std::vector<float> const& values) {
+        std::ofstream(path, std::ios::binary).write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+    }
+    /// The order that docs/benchmarks.md names: the blocks' projections lie in one matrix here, between their layers there.
+    std::vector<float> in_export_order() {
+        auto const flat = os::to_host(net_.parameters());
+        std::map<std::string, std::vector<float>> by_name;
+        for (auto const& p : net_.names()) by_name[p.name] = {flat.begin() + p.offset, flat.begin() + p.offset + p.extents.size()};
+        std::vector<float> out;
+        auto const add = [&](std::vector<float> const& part) { out.insert(out.end(), part.begin(), part.end()); };
+        auto const layer = [&](std::string const& name) { add(by_name.at(name + ".weight")), add(by_name.at(name + ".bias")); };
+        for (char const* name : {"time.first", "time.second", "in"}) layer(name);
+        auto const& projections = by_name.at("condition.weight");
+        index_t const part = static_cast<index_t>(projections.size()) / 2;
+        for (int k = 0; k < 2; ++k) {
+            layer("blocks." + std::to_string(k) + ".first");
+            add({projections.begin() + k * part, projections.begin() + (k + 1) * part});
+            layer("blocks." + std::to_string(k) + ".second");
+        }
+        layer("out");
+        return out;
+    }
+
+    os::cpu& device_;
+    index_t batch_;
+    os::tensor<float, os::cpu> data_;
+    os::mlp<float, os::cpu> net_;
+    os::model<os::mlp<float, os::cpu>&, os::rectified_flow, os::velocity> flow_{net_, os::rectified_flow{}, os::velocity{}};
+    os::flow_matching<> objective_;
+    os::optimizer<os::adam, os::mlp<float, os::cpu>> adam_;
+    os::average<decltype(flow_)> ema_;
+    os::batch_source<float, os::cpu> source_;
+    index_t step_ = 0;
+};
+
+/// x' = a x + b F (+ d z), in place.
+class sampler_step : public work {
+public:
+    sampler_step(os::cpu& device, os::shape const& shape, bool noise) : x_(os::normal<float>(device, shape, 1)), f_(os::normal<float>(device, shape, 2)), noise_(noise) {}
+    void run() override {
+        os::affine_step step(x_.view());
+        step.add(0.95, x_.view()).add(-0.15, f_.view());
+        if (noise_) step.run(0.1, os::random_key{3, draw_++}.at(os::draw::noise));
+        else step.run();
+    }
+
+private:
+    os::tensor<float, os::cpu> x_, f_;
+    bool noise_;
+    std::uint64_t draw_ = 0;
+};
+
+/// Normal numbers into memory that is there.
+class normals : public work {
+public:
+    normals(os::cpu& device, index_t count) : z_(device, {1, count}) {}
+    void run() override { os::fill_normal(z_.view(), os::random_key{3, draw_++}.at(os::draw::noise)); }
+
+private:
+    os::tensor<float, os::cpu> z_;
+    std::uint64_t draw_ = 0;
+};
+
+class server {
+public:
+    std::string answer(std::string const& line) {
+        std::istringstream words(line);
+        std::string name, folder;
+        words >> name;
+        if (name == "list") return list();
+        if (name == "threads") {
+            int threads = 0;
+            words >> threads;
+            work_.reset(), current_.clear();
+            device_ = std::make_unique<os::cpu>(threads);
+            return "{\"threads\": " + std::to_string(device_->threads()) + "}";
+        }
+        if (name == "export") {
+            words >> name >> folder;
+            choose(name);
+            std::string const losses = numbers(work_->exported(folder));
+            current_.clear();
+            return "{\"name\": \"" + name + "\", \"losses\": " + losses + "}";
+        }
+        int runs = 1;
+        words >> runs;
+        return "{\"name\": \"" + name + "\", \"seconds\": " + numbers(timed(name, runs)) + "}";
+    }
+
+private:
+    void choose(std::string const& name) {
+        if (!works_.contains(name)) throw std::runtime_error("there is no work named " + name);
+        if (current_ == name) return;
+        work_.reset();
+        work_ = works_.at(name)(*device_);
+        current_ = name;
+    }
+    /// Seconds of each run, after 30 ms of warm-up.
+    std::vector<double> timed(std::string const& name, int runs) {
+        auto const now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+        choose(name);
+        for (double const begin = now(); now() - begin < 0.03;) work_->run();
+        std::vector<double> seconds;
+        for (int i = 0; i < runs; ++i) {
+            double const begin = now();
+            work_->run();
+            seconds.push_back(now() - begin);
+        }
+        return seconds;
+    }
+    std::string list() const {
+        std::string names;
+        for (auto const& [name, make] : works_) names += (names.empty() ? "\"" : ", \"") + name + "\"";
+        return "{\"names\": [" + names + "], \"build\": \"onestep, " + instructions + ", " __VERSION__ "\"}";
+    }
+    static std::string numbers(std::vector<double> const& values) {
+        std::string text = "[";
+        for (double v : values) text += (text.size() > 1 ? ", " : "") + os::to_string(v);
+        return text + "]";
+    }
+
+    static constexpr index_t large_count = 1 << 24;
+    std::unique_ptr<os::cpu> device_ = std::make_unique<os::cpu>();
+    std::string current_;
+    std::unique_ptr<work> work_;
+    std::map<std::string, std::function<std::unique_ptr<work>(os::cpu&)>> const works_{
+        {"mlp_train_256x1024", [](os::cpu& d) { return std::make_unique<mlp_training>(d, 256, 1024); }},
+        {"mlp_train_128x256", [](os::cpu& d) { return std::make_unique<mlp_training>(d, 128, 256); }},
+        {"sampler_step_64x3x32x32", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, true); }},
+        {"sampler_step_64x3x256x256", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, true); }},
+        {"sampler_step_64x3x32x32_deterministic", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, false); }},
+        {"sampler_step_64x3x256x256_deterministic", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, false); }},
+        {"normals", [](os::cpu& d) { return std::make_unique<normals>(d, large_count); }},
+    };
+};
+
+}  // namespace
+
+int main() {
+    server running;
+    for (std::string line; std::getline(std::cin, line);) {
+        try {
+            std::cout << running.answer(line) << std::endl;
+        } catch (std::exception const& e) {
+            std::cout << "{\"error\": \"" << e.what() << "\"}" << std::endl;
+        }
+    }
+}

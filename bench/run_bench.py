@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Measures onestep, and with --peers PyTorch beside it: the same work on the same cores, in turn. docs/benchmarks.md says how and why.
+
+    bench/run_bench.py [--peers] [--only NAME] [--threads 2] [--rounds 15] [--server PATH]
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+root = pathlib.Path(__file__).resolve().parent.parent
+peers = root / "bench" / "peers"
+environment = root / "build" / "peers-venv"
+page, results = root / "docs" / "benchmarks.md", root / "out" / "bench" / "results.json"
+begin_mark, end_mark = "<!-- begin: table by bench/run_bench.py -->", "<!-- end: table by bench/run_bench.py -->"
+turn = 0.2  # seconds one side works before the next does
+quiet = 0.06  # of the cores in use, the share that other programs may have taken during a counted round
+# glibc's default returns every large block to the kernel at once, and PyTorch then spends more time in page faults than in arithmetic.
+allocator = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 28)}
+
+
+def install_peers():
+    """Creates build/peers-venv with the pinned versions; does nothing where that stands already."""
+    wanted = (peers / "requirements.txt").read_text()
+    stamp = environment / "requirements.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    print("installing the PyTorch wheel into build/peers-venv (about 2 GB to download)", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
+    pip = [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "-r", peers / "requirements.txt"], check=True)
+    stamp.write_text(wanted)
+
+
+class Side:
+    """One program that works on request: a line in, a line of JSON out; between requests it blocks in read."""
+
+    def __init__(self, title, command, threads):
+        cores = sorted(os.sched_getaffinity(0))[:threads]
+        variables = {**os.environ, **allocator, "OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        variables["TORCHINDUCTOR_CACHE_DIR"] = str(root / "build" / "peers-cache")
+        for crippling in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+            variables.pop(crippling, None)
+        self.title, self.log = title, tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=variables,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        if self.ask(f"threads {threads}")["threads"] != threads:
+            sys.exit(f"{title}: will not run {threads} threads")
+        self.about = self.ask("list")
+
+    def ask(self, request):
+        try:
+            self.process.stdin.write(request + "\n")
+            self.process.stdin.flush()
+            reply = self.process.stdout.readline()
+        except BrokenPipeError:
+            reply = ""
+        if not reply:
+            self.log.seek(0)
+            sys.exit(f"{self.title}: ended at '{request}'\n{self.log.read()[-2000:]}")
+        return json.loads(reply)
+
+    def seconds(self, name, runs):
+        reply = self.ask(f"{name} {runs}")
+        if "error" in reply:
+            sys.exit(f"{self.title}: {name}: {reply['error']}")
+        return statistics.median(reply["seconds"])
+
+    def used(self):
+        """Processor seconds this program has used, all threads."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def machine_used():
+    """Processor seconds the whole machine has used."""
+    user, nice, system, _, _, interrupt, soft, steal = map(int, open("/proc/stat").readline().split()[1:9])
+    return (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(name, sides, rounds, threads):
+    """Median seconds of each side over the rounds in which the machine was quiet, their number, and whether there were enough of them."""
+    runs = [max(1, min(2000, round(turn / side.seconds(name, 3)))) for side in sides]
+    counted, disturbed = [], []
+    while len(counted) < rounds and len(counted) + len(disturbed) < 3 * rounds:
+        others = machine_used() - sum(side.used() for side in sides)
+        start, row = time.perf_counter(), []
+        for side, count in zip(sides, runs):
+            row.append(side.seconds(name, count))
+            time.sleep(0.01)  # an OpenMP pool spins for a few milliseconds after its work: let it fall asleep
+        others = machine_used() - sum(side.used() for side in sides) - others
+        calm = others < quiet * threads * (time.perf_counter() - start)
+        (counted if calm else disturbed).append(row)
+    enough = len(counted) >= min(rounds, 5)
+    table = counted if enough else counted + disturbed
+    return [statistics.median(column) for column in zip(*table)], len(table), enough
+
+
+def compare_losses(name, ours, others):
+    """Where our side can export a network and a batch: the same first losses on every side, or the comparison is worth nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        reply = ours.ask(f"export {name} {folder}")
+        if "error" in reply:
+            return
+        for side in others:
+            theirs = side.ask(f"losses {name} {folder}")
+            if "error" in theirs:
+                sys.exit(f"{side.title}: {name}: {theirs['error']}")
+            pairs = list(zip(reply["losses"], theirs["losses"]))
+            if any(abs(a - b) > 1e-3 * abs(a) for a, b in pairs):
+                sys.exit(f"{name}: the sides do not do the same work; losses of onestep and {side.title}: {pairs}")
+    print(f"{name}: the same losses on every side", flush=True)
+
+
+def processor():
+    lines = open("/proc/cpuinfo").read().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def write_page(entries, sides, threads):
+    builds = "; ".join(dict.fromkeys(side.about["build"] for side in sides))
+    lines = [f"{processor()}, {threads} threads. {builds}.", ""]
+    lines += ["| work | onestep | torch eager | torch compile | eager / onestep | compile / onestep |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for name in dict.fromkeys(entry["name"] for entry in entries):
+        rows = {entry["peer"]: entry for entry in entries if entry["name"] == name}
+        eager, compiled = rows["torch eager"], rows["torch compile"]
+        times = " | ".join(f"{1e3 * s:.3g} ms" for s in (eager["ours_seconds"], eager["peer_seconds"], compiled["peer_seconds"]))
+        mark = "" if eager["quiet"] else " *"
+        lines.append(f"| {name}{mark} | {times} | {eager['ratio']:.2f} | {compiled['ratio']:.2f} |")
+    if not all(entry["quiet"] for entry in entries):
+        lines += ["", "\\* other programs were busy during this measurement."]
+    before, rest = page.read_text().split(begin_mark)
+    page.write_text(before + begin_mark + "\n" + "\n".join(lines) + "\n" + end_mark + rest.split(end_mark)[1])
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--peers", action="store_true", help="measure PyTorch too (installs its wheel into build/peers-venv)")
+    options.add_argument("--only", metavar="NAME", help="measure this work alone; the table in docs/benchmarks.md stays as it is")
+    options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--server", type=pathlib.Path, help="the onestep_peer_server to measure")
+    given = options.parse_args()
+
+    server = given.server or next((root / "build").glob("bench/**/onestep_peer_server"), None)
+    if server is None or not server.exists():
+        sys.exit("run_bench.py: no onestep_peer_server in build/bench; build it first with ./run bench")
+    commands = {"onestep": [server]}
+    if given.peers:
+        install_peers()
+        for mode in ("eager", "compile"):
+            commands[f"torch {mode}"] = [environment / "bin" / "python", peers / "torch_peer.py", mode]
+    sides = [Side(title, command, given.threads) for title, command in commands.items()]
+    ours, others = sides[0], sides[1:]
+
+    known = [name for name in ours.about["names"] if all(name in side.about["names"] for side in others)]
+    names = [name for name in known if given.only in (None, name)]
+    if not names:
+        sys.exit(f"run_bench.py: --only is {given.only}, this bench knows {', '.join(known)}")
+    entries = []
+    for name in names:
+        compare_losses(name, ours, others)
+        medians, rounds, calm = measure(name, sides, given.rounds, given.threads)
+        text = [f"{side.title} {1e3 * seconds:.4g} ms" for side, seconds in zip(sides, medians)]
+        text += [f"{seconds / medians[0]:.2f}x" for seconds in medians[1:]]
+        print(f"{name}: {', '.join(text)}{'' if calm else ' (the machine was busy)'}", flush=True)
+        for side, seconds in zip(others, medians[1:]):
+            entries.append({
+                "name": name, "threads": given.threads, "ours_seconds": medians[0], "peer": side.title, "peer_seconds": seconds,
+                "ratio": seconds / medians[0], "rounds": rounds, "quiet": calm, "ours_build": ours.about["build"], "peer_build": side.about["build"],
+            })  # fmt: skip
+    if given.peers:
+        results.parent.mkdir(parents=True, exist_ok=True)
+        results.write_text(json.dumps(entries, indent=1) + "\n")
+        if given.only is None:
+            write_page(entries, sides, given.threads)
+    for side in sides:
+        side.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+#pragma once
+/// The CPU backend: OpenMP threads where the compiler has them.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "cpu_gemm.hpp"
+#include "host_reduction.hpp"
+#include "scratch.hpp"
+
+namespace onestep {
+
+/// Host memory and host threads. Results do not depend on the number of threads; warm calls allocate nothing.
+/// Without -fopenmp everything runs on the calling thread. May be used from several threads at once.
+class cpu : public scratch_owner<cpu> {
+public:
+    static constexpr int quads_per_item = 16;
+
+    /// `threads` <= 0 takes OpenMP's default (OMP_NUM_THREADS, or one a core).
+    explicit cpu(int threads = 0) : threads_(threads > 0 ? threads : default_threads()) {}
+
+    int threads() const { return threads_; }
+
+    struct release { void operator()(void* p) const noexcept { ::operator delete(p, std::align_val_t{64}); } };
+    template <class T> using storage = std::unique_ptr<T[], release>;
+
+    template <class T> storage<T> allocate(index_t n) const {
+        return storage<T>(static_cast<T*>(::operator new(static_cast<std::size_t>(std::max<index_t>(n, 1)) * sizeof(T), std::align_val_t{64})));
+    }
+    template <class T> static T* data(storage<T> const& s) { return s.get(); }
+
+    template <class T> void upload(T const* host, index_t n, T* to) const { move(host, n, to); }
+    template <class T> void download(T const* from, index_t n, T* host) const { move(from, n, host); }
+    template <class T> void copy(T const* from, index_t n, T* to) const { move(from, n, to); }
+
+    // Each thread works on its own copy of the functor (firstprivate): otherwise a store through one of its pointers might
+    // change the functor itself, for all the compiler knows, and nothing would vectorise. Short loops take the same path with
+    // one thread: a loop inlined into a large caller is one that the compiler gives up on.
+    template <index_functor F> void for_each_index(index_t n, F f) const {
+        [[maybe_unused]] bool const share = shared(n * elements_per_call<F>());
+#pragma omp parallel for simd schedule(static) num_threads(threads_) firstprivate(f) if (parallel : share)
+        for (index_t i = 0; i < n; ++i) f(i);
+    }
+
+    template <pair_functor F> void for_each_pair(index_t rows, index_t cols, F f) const {
+        [[maybe_unused]] bool const share = shared(rows * cols * elements_per_call<F>());
+#pragma omp parallel for schedule(static) num_threads(threads_) firstprivate(f) if (share)
+        for (index_t r = 0; r < rows; ++r) {
+#pragma omp simd
+            for (index_t c = 0; c < cols; ++c) f(r, c);
+        }
+    }
+
+    template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
+    void reduce_rows(index_t rows, index_t cols, Term term, Sink sink) const {
+        items(rows, rows * cols, host::row_sum<Sum, Term, Sink>{cols, term, sink});
+    }
+    template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
+    void reduce_columns(index_t rows, index_t cols, Term term, Sink sink) const {
+        items((cols + host::column_block - 1) / host::column_block, rows * cols, host::column_sum<Sum, Term, Sink>{rows, cols, term, sink});
+    }
+
+    template <class T>
+    void gemm(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta, T* c,
+              index_t ldc) const {
+        index_t const work = m * n * k / 16;
+        host::gemm_plan<T> const plan(shared(work) ? threads_ : 1, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        items(plan.count(), work, plan);
+    }
+
+    void synchronize() const {}
+
+private:
+    /// A fork and join costs about as much as this many elements of a light pass.
+    static constexpr index_t worth_sharing = 8192;
+
+    static int default_threads() {
+#if defined(_OPENMP)
+        return omp_get_max_threads();
+#else
+        return 1;
+#endif
+    }
+    bool shared(index_t elements) const { return threads_ > 1 && elements > worth_sharing; }
+
+    template <class T> static void move(T const* from, index_t n, T* to) {
+        if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+    }
+    template <class F> void items(index_t n, index_t elements, F const& f) const {
+        [[maybe_unused]] bool const share = shared(elements) && n > 1;
+#pragma omp parallel for schedule(static) num_threads(threads_) if (share)
+        for (index_t i = 0; i < n; ++i) f(i);
+    }
+
+    int threads_;
+};
+
+static_assert(backend<cpu>);
+
+}  // namespace onestep

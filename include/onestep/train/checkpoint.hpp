@@ -1,0 +1,174 @@
+#pragma once
+/// Networks and training runs as safetensors files.
+///
+///     model.<name>, ema.<name>                   parameters under their PyTorch names (or "parameters" for a network without names)
+///     optimizer.first_moment, .second_moment     flat
+///     __metadata__                               step, updates, and the specs of everything that decides the next step
+///
+/// Files are written whole or not at all. A run that is saved, stopped and resumed ends with the same bits as one that
+/// was never stopped.
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../io/safetensors.hpp"
+#include "../network/parameters.hpp"
+#include "../version.hpp"
+#include "trainer.hpp"
+
+namespace onestep {
+
+namespace checkpoint {
+
+/// Names and places of a network's parameters; one entry for a network that does not name them.
+template <class Network> std::vector<parameter> entries(Network& net) {
+    if constexpr (requires { net.names().begin(); }) return {net.names().begin(), net.names().end()};
+    else return {{"parameters", {net.parameters().size()}, 0, 0}};
+}
+
+/// Flat parameters in host memory, kept until the writer has saved them.
+template <class Network, class T>
+void add(safetensors_writer& writer, std::string const& prefix, Network& net, std::vector<T> const& flat) {
+    for (parameter const& p : entries(net))
+        writer.add(prefix + p.name, p.extents, std::span<T const>(flat).subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.extents.size())));
+}
+
+/// Reads the parameters of a network without touching it. Throws checkpoint_error with all that is missing or misshaped.
+template <class Network> std::vector<scalar_of<Network>> read(safetensors_file const& file, std::string const& prefix, Network& net) {
+    using T = scalar_of<Network>;
+    std::vector<T> flat(static_cast<std::size_t>(net.parameters().size()));
+    std::string problems;
+    for (parameter const& p : entries(net)) {
+        std::string const name = prefix + p.name;
+        if (!file.contains(name)) {
+            problems += (problems.empty() ? "" : "; ") + name + " is missing";
+            continue;
+        }
+        if (file.dtype(name) != safetensors::element_name<T>() || !(to_string(file.extents(name)) == to_string(p.extents))) {
+            problems += (problems.empty() ? "" : "; ") + name + " is " + std::string(file.dtype(name)) + " " + to_string(file.extents(name)) + " instead of " +
+                        std::string(safetensors::element_name<T>()) + " " + to_string(p.extents);
+            continue;
+        }
+        std::vector<T> const values = file.get<T>(name).values;
+        std::copy(values.begin(), values.end(), flat.begin() + p.offset);
+    }
+    for (std::string const& name : file.names())
+        if (name.starts_with(prefix)) {
+            bool known = false;
+            for (parameter const& p : entries(net)) known = known || name == prefix + p.name;
+            if (!known) problems += (problems.empty() ? "" : "; ") + name + " is not expected";
+        }
+    if (!problems.empty()) raise<checkpoint_error>(file.name(), problems, "it belongs to another network");
+    return flat;
+}
+
+template <class Network> void write_back(Network& net, std::vector<scalar_of<Network>> const& flat) {
+    auto const p = net.parameters();
+    p.backend().upload(flat.data(), p.size(), p.data());
+}
+
+/// What decides how a run goes on, by name.
+template <class Trainer> std::vector<std::pair<std::string, std::string>> specs(Trainer& run) {
+    std::vector<std::pair<std::string, std::string>> list;
+    if constexpr (requires { to_string(run.model().network().options()); }) list.emplace_back("network", to_string(run.model().network().options()));
+    list.emplace_back("process", to_string(run.model().process()));
+    list.emplace_back("target", to_string(run.model().target()));
+    list.emplace_back("objective", to_string(run.objective()));
+    list.emplace_back("optimizer", to_string(run.optimizer().spec()));
+    list.emplace_back("rate", to_string(run.rate()));
+    list.emplace_back("options", to_string(run.options()));
+    list.emplace_back("average", to_string(run.average().options()));
+    return list;
+}
+
+/// A count in the metadata. Throws checkpoint_error if it is missing or is not a number >= 0.
+inline index_t count(safetensors_file const& file, std::string const& key) {
+    auto const found = file.metadata().find(key);
+    std::string const text = found == file.metadata().end() ? "" : found->second;
+    index_t value = -1;
+    auto const result = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || result.ec != std::errc() || result.ptr != text.data() + text.size() || value < 0)
+        raise<checkpoint_error>(file.name(), key + " is '" + text + "'", "it must be a number >= 0");
+    return value;
+}
+
+}  // namespace checkpoint
+
+/// Writes a network's parameters, for use elsewhere. Throws file_error.
+template <has_parameters Network> void save_parameters(std::string const& path, Network& net) {
+    auto const flat = to_host(net.parameters());
+    safetensors_writer writer;
+    checkpoint::add(writer, "", net, flat);
+    writer.metadata("format", "pt");
+    writer.save(path);
+}
+
+/// Reads parameters into a network of the same names and shapes; a state dict saved from PyTorch under those names will
+/// do. The network stays as it was if anything is wrong. Throws file_error, format_error, checkpoint_error.
+template <has_parameters Network> void load_parameters(std::string const& path, Network& net) {
+    checkpoint::write_back(net, checkpoint::read(safetensors_file::read(path), "", net));
+}
+
+/// Writes all that a run needs to go on: parameters, average, moments, counts, specs. Throws file_error.
+template <class Trainer> void save_checkpoint(std::string const& path, Trainer& run) {
+    auto& net = run.model().network();
+    auto& averaged = run.averaged().network();
+    auto const parameters = to_host(net.parameters()), ema = to_host(averaged.parameters());
+    auto const first = to_host(run.optimizer().first_moment()), second = to_host(run.optimizer().second_moment());
+    safetensors_writer writer;
+    checkpoint::add(writer, "model.", net, parameters);
+    checkpoint::add(writer, "ema.", averaged, ema);
+    writer.add("optimizer.first_moment", {static_cast<index_t>(first.size())}, first);
+    writer.add("optimizer.second_moment", {static_cast<index_t>(second.size())}, second);
+    writer.metadata("format", "pt");
+    writer.metadata("onestep", std::to_string(ONESTEP_VERSION_MAJOR) + "." + std::to_string(ONESTEP_VERSION_MINOR) + "." + std::to_string(ONESTEP_VERSION_PATCH));
+    writer.metadata("step", std::to_string(run.step()));
+    writer.metadata("optimizer_updates", std::to_string(run.optimizer().updates()));
+    writer.metadata("average_updates", std::to_string(run.average().updates()));
+    for (auto const& [key, text] : checkpoint::specs(run)) writer.metadata(key, text);
+    writer.save(path);
+}
+
+/// Puts a run back where save_checkpoint left it. Nothing is changed if anything is wrong.
+/// Throws file_error, format_error; checkpoint_error, naming each difference, if the file was written by a run with
+/// another network, process, target, objective, optimizer, rate schedule or options.
+template <class Trainer> void resume(std::string const& path, Trainer& run) {
+    safetensors_file const file = safetensors_file::read(path);
+    std::string differences;
+    for (auto const& [key, expected] : checkpoint::specs(run)) {
+        auto const found = file.metadata().find(key);
+        std::string const given = found == file.metadata().end() ? "missing" : found->second;
+        if (given != expected) differences += (differences.empty() ? "" : "; ") + key + " is " + given + " instead of " + expected;
+    }
+    if (!differences.empty()) raise<checkpoint_error>(path, differences, "a run is resumed as it was begun");
+    index_t const step = checkpoint::count(file, "step"), updates = checkpoint::count(file, "optimizer_updates"),
+                  average_updates = checkpoint::count(file, "average_updates");
+    auto& net = run.model().network();
+    using T = scalar_of<std::remove_reference_t<decltype(net)>>;
+    auto const parameters = checkpoint::read(file, "model.", net);
+    auto const ema = checkpoint::read(file, "ema.", run.averaged().network());
+    for (std::string const& name : file.names())
+        if (!name.starts_with("model.") && !name.starts_with("ema.") && name != "optimizer.first_moment" && name != "optimizer.second_moment")
+            raise<checkpoint_error>(path, name + " is not expected", "a run holds model, ema and the optimizer's two moments");
+    for (char const* name : {"optimizer.first_moment", "optimizer.second_moment"})
+        if (!file.contains(name) || file.dtype(name) != safetensors::element_name<T>())
+            raise<checkpoint_error>(path, std::string(name) + (file.contains(name) ? " is " + std::string(file.dtype(name)) : std::string(" is missing")),
+                                    "it must be " + std::string(safetensors::element_name<T>()));
+    auto const first = file.get<T>("optimizer.first_moment"), second = file.get<T>("optimizer.second_moment");
+    shape const flat{static_cast<index_t>(parameters.size())};
+    if (!(first.shape == flat) || !(second.shape == flat))
+        raise<checkpoint_error>(path, "the moments are " + to_string(first.shape) + " and " + to_string(second.shape), "they must be " + to_string(flat));
+
+    checkpoint::write_back(net, parameters);
+    checkpoint::write_back(run.averaged().network(), ema);
+    auto& device = net.parameters().backend();
+    device.upload(first.values.data(), flat.size(), run.optimizer().first_moment().data());
+    device.upload(second.values.data(), flat.size(), run.optimizer().second_moment().data());
+    run.optimizer().restore(updates);
+    run.average().restore(average_updates);
+    run.restore(step);
+}
+
+}  // namespace onestep

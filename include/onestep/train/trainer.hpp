@@ -1,0 +1,162 @@
+#pragma once
+/// Runs an objective over data until a model is trained.
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../io/progress.hpp"
+#include "../objective/accumulate.hpp"
+#include "batches.hpp"
+#include "optimizer.hpp"
+#include "rate.hpp"
+
+namespace onestep {
+
+/// Numbers of a trainer.
+struct trainer_options {
+    index_t batch = 128;      ///< samples a step, >= 1
+    double ema = 0.999;       ///< decay of the averaged model, in [0, 1)
+    double clip = 0;          ///< largest norm of the gradient; 0: no clipping
+    std::uint64_t seed = 0;   ///< of batches, times and noise
+    std::string progress = {};  ///< label of a progress line on stderr; empty: none
+
+    void fields(auto&& visit) const {
+        visit("batch", batch);
+        visit("ema", ema);
+        visit("clip", clip);
+        visit("seed", static_cast<unsigned long long>(seed));
+    }
+    static constexpr char const* name = "trainer_options";
+};
+
+/// What a callback is told after a step.
+struct training_report {
+    index_t step = 0;            ///< steps done, counted from 1
+    index_t steps = 0;           ///< where this run ends
+    loss_value loss = {};        ///< of this step's batch
+    double smoothed = 0;         ///< mean of the weighted loss, with weight 0.98 a step on the past
+    double gradient_norm = 0;    ///< before clipping; 0 where no clipping is asked for
+    double rate_factor = 1;      ///< of the learning-rate schedule
+    double seconds = 0;          ///< since run began
+};
+
+/// A model, an objective, an optimizer and an average at work.
+///
+///     onestep::trainer first{flow, onestep::flow_matching{}, onestep::adam{.rate = 2e-4}, {.batch = 128, .ema = 0.999}};
+///     first.run(digits, 40'000);
+///     auto x = onestep::sample(first.averaged(), onestep::heun{.steps = 20}, z);
+///
+/// The model is trained in place: it is kept by reference and must outlive the trainer, and so must the data during
+/// `run`. Step k draws batch, times and noise from (seed, k) alone, so a run that was stopped and resumed
+/// (train/checkpoint.hpp) ends with the same bits. A warm step allocates nothing.
+template <class Model, class Objective, class Spec, rate_schedule Rate = constant_rate> class trainer {
+public:
+    using model_type = Model;
+    using network_type = typename Model::network_type;
+    using average_type = onestep::average<Model>;
+    static_assert(trainable_network<network_type>,
+                  "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
+    using value_type = scalar_of<network_type>;
+    using backend_type = backend_of<network_type>;
+
+    /// Throws domain_error for options, a spec or a schedule outside their range.
+    trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options = {}, Rate const& rate = {})
+        : model_(&model), objective_(objective), options_(options), rate_(rate), optimizer_(spec, model.network()), average_(options.ema, model) {
+        if (options.batch < 1) raise<domain_error>("trainer", "batch is " + std::to_string(options.batch), "it must be at least 1");
+        static_cast<void>(rate.factor(0));
+        if (!(options.clip >= 0)) raise<domain_error>("trainer", "clip is " + to_string(options.clip), "it must not be negative");
+    }
+    trainer(trainer const&) = delete;
+    trainer& operator=(trainer const&) = delete;
+
+    Model& model() { return *model_; }
+    /// The averaged model: use this one for samples. It can itself be trained on.
+    typename average_type::model_type& averaged() { return average_.model(); }
+    Objective const& objective() const { return objective_; }
+    trainer_options const& options() const { return options_; }
+    Rate const& rate() const { return rate_; }
+    auto& optimizer() { return optimizer_; }
+    auto& average() { return average_; }
+    index_t step() const { return step_; }
+    /// For a run that is resumed: the next step is number `steps`, counted from 0.
+    void restore(index_t steps) { step_ = steps; }
+
+    /// Called after each step with a training_report. May call stop().
+    void on_step(std::function<void(training_report const&)> callback) { callbacks_.push_back({1, std::move(callback)}); }
+    /// Called after every `steps`-th step.
+    void every(index_t steps, std::function<void(training_report const&)> callback) {
+        if (steps < 1) raise<domain_error>("trainer", "every is " + std::to_string(steps), "it must be at least 1");
+        callbacks_.push_back({steps, std::move(callback)});
+    }
+    /// Ends `run` after the present step.
+    void stop() { stopped_ = true; }
+
+    /// Trains until `steps` steps are done in all, those before a resume included. Returns whether it got there: false
+    /// after stop(). Throws not_finite_error if a loss is NaN or infinite, before the parameters are touched by it.
+    bool run(tensor<value_type, backend_type> const& x0, index_t steps) { return run(batch<value_type, backend_type>{x0.view()}, steps); }
+    bool run(dataset<value_type, backend_type> const& data, index_t steps) { return run(data.all(), steps); }
+    bool run(batch<value_type, backend_type> const& data, index_t steps) {
+        batch_source<value_type, backend_type> source(data, options_.batch, options_.seed);
+        std::optional<progress> line;
+        if (!options_.progress.empty() && step_ < steps) line.emplace(options_.progress, static_cast<std::uint64_t>(steps)), line->start_at(static_cast<std::uint64_t>(step_));
+        auto const began = std::chrono::steady_clock::now();
+        stopped_ = false;
+        while (step_ < steps && !stopped_) {
+            training_report report = one_step(source.at(step_));
+            report.steps = steps;
+            report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+            if (line) line->update(static_cast<std::uint64_t>(step_), report.loss.weighted);
+            for (auto const& [period, call] : callbacks_)
+                if (step_ % period == 0) call(report);
+        }
+        if (line) line->finish();
+        return step_ >= steps;
+    }
+
+private:
+    training_report one_step(batch<value_type, backend_type> const& data) {
+        training_report report;
+        report.loss = accumulate(objective_, *model_, data, random_key{options_.seed, static_cast<std::uint64_t>(step_)});
+        if (!std::isfinite(report.loss.weighted)) {
+            optimizer_.discard();
+            raise<not_finite_error>("trainer", "the loss of step " + std::to_string(step_) + " is " + to_string(report.loss.weighted),
+                                    "parameters were left as they are; a lower rate or clipping helps");
+        }
+        if (options_.clip > 0) report.gradient_norm = optimizer_.clip(options_.clip);
+        report.rate_factor = rate_.factor(step_);
+        optimizer_.step(report.rate_factor, average_);
+        report.step = ++step_;
+        smooth_ += (1 - 0.98) * (report.loss.weighted - smooth_);
+        report.smoothed = smooth_ / (1 - (smooth_rest_ *= 0.98));
+        return report;
+    }
+
+    struct periodic {
+        index_t period;
+        std::function<void(training_report const&)> call;
+    };
+
+    Model* model_;
+    Objective objective_;
+    trainer_options options_;
+    Rate rate_;
+    onestep::optimizer<Spec, network_type> optimizer_;
+    average_type average_;
+    std::vector<periodic> callbacks_;
+    index_t step_ = 0;
+    double smooth_ = 0, smooth_rest_ = 1;
+    bool stopped_ = false;
+};
+
+template <class Model, class Objective, class Spec> trainer(Model&, Objective, Spec) -> trainer<Model, Objective, Spec>;
+template <class Model, class Objective, class Spec> trainer(Model&, Objective, Spec, trainer_options) -> trainer<Model, Objective, Spec>;
+template <class Model, class Objective, class Spec, class Rate>
+trainer(Model&, Objective, Spec, trainer_options, Rate) -> trainer<Model, Objective, Spec, Rate>;
+
+}  // namespace onestep

@@ -1,0 +1,28 @@
+# cmake -DCOMPILER=... -DPROGRAM=... -DINCLUDES=... -P compile.cmake: see CMakeLists.txt in this folder.
+list(TRANSFORM INCLUDES PREPEND -I)
+set(ENV{LC_ALL} C)
+# ONESTEP_EXTERN_GEMM: nothing here needs Eigen's products.
+execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -DONESTEP_EXTERN_GEMM ${INCLUDES} ${PROGRAM}
+  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+
+set(expected)
+file(STRINGS ${PROGRAM} lines REGEX "^// expect: ")
+list(TRANSFORM lines REPLACE "^// expect: *" "" OUTPUT_VARIABLE expected)
+get_filename_component(name ${PROGRAM} NAME)
+if(name STREQUAL "control.cpp")
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${name} must compile:\n${output}")
+  endif()
+  return()
+endif()
+if(NOT expected)
+  message(FATAL_ERROR "${name} has no line '// expect: <text>'")
+elseif(result EQUAL 0)
+  message(FATAL_ERROR "${name} compiles, and must not")
+endif()
+foreach(text IN LISTS expected)
+  string(FIND "${output}" "${text}" position)
+  if(position EQUAL -1)
+    message(FATAL_ERROR "${name}: the compiler does not say\n  ${text}\nbut\n${output}")
+  endif()
+endforeach()

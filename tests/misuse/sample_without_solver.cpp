@@ -1,0 +1,16 @@
+// expect: This is not a solver: see sampler/concept.hpp.
+#include <onestep/backend/cpu.hpp>
+#include <onestep/process/rectified_flow.hpp>
+#include <onestep/sampler/sample.hpp>
+
+struct no_solver {
+    int steps = 4;
+};
+
+int main() {
+    onestep::cpu device;
+    auto const net = [](auto, auto, auto) {};
+    onestep::model const flow{net, onestep::rectified_flow{}, onestep::velocity{}};
+    onestep::tensor<float, onestep::cpu> const z(device, {4, 2});
+    onestep::sample(flow, no_solver{}, z);
+}
