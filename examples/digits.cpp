@@ -31,8 +31,8 @@ struct settings {
 
 /// Lengths and sizes of the three stages.
 struct recipe {
-    int width = 256, blocks = 3;
-    index_t flow = 8000, reflow = 4000, distil = 5000, batch = 256, pairs = 24'000;
+    int width = 320, blocks = 3, embedding = 64;
+    index_t flow = 6000, reflow = 4000, distil = 7000, batch = 256, pairs = 40'000;
 };
 
 /// Real images in [-1, 1] with their labels, if there are any.
@@ -105,8 +105,8 @@ public:
     }
 
     /// Pairs of fresh noise and what the model makes of it.
-    template <class Model> os::dataset<float, os::cpu> pairs(Model const& model, int steps, std::uint64_t seed) {
-        auto z = os::normal<float>(device_, noise_.shape().with_rows(recipe_.pairs), settings_.seed + seed);
+    template <class Model> os::dataset<float, os::cpu> pairs(Model const& model, int steps) {
+        auto z = os::normal<float>(device_, noise_.shape().with_rows(recipe_.pairs), settings_.seed + 2);
         if (real_.classes == 0) return os::reflow_pairs(model, os::heun{.steps = steps}, std::move(z));
         return os::reflow_pairs(model, os::heun{.steps = steps}, std::move(z), wanted_labels(device_, real_, recipe_.pairs), real_.classes);
     }
@@ -215,36 +215,37 @@ int run(settings const& s) {
     auto const began = std::chrono::steady_clock::now();
     os::cpu device(s.threads);
     recipe r;
-    if (s.quick) r = {.width = 32, .blocks = 1, .flow = 60, .reflow = 40, .distil = 40, .batch = 32, .pairs = 256};
+    if (s.quick) r = {.width = 32, .blocks = 1, .embedding = 16, .flow = 60, .reflow = 40, .distil = 40, .batch = 32, .pairs = 256};
     real_data const real = s.data.empty() ? embedded(device) : from_files(device, s);
     story tale(device, s, r, real);
 
     auto const& extents = real.images.x0().shape();
-    os::mlp net(device, {.data = {extents[1], extents[2], extents[3]}, .width = r.width, .blocks = r.blocks, .time = {.size = 64, .scale = 100},
+    os::mlp net(device, {.data = {extents[1], extents[2], extents[3]}, .width = r.width, .blocks = r.blocks, .embedding = r.embedding, .time = {.size = 64, .scale = 100},
                          .classes = static_cast<int>(real.classes), .seed = s.seed});
     os::model flow{net, os::rectified_flow{}, os::velocity{}};
 
     // 1. Rectified flow: data and noise meet at random.
-    os::trainer first{flow, os::flow_matching{os::squared{}, os::logit_normal{}}, os::adam{.rate = 2e-3},
+    os::trainer first{flow, os::flow_matching{}, os::adam{.rate = 2e-3},
                       {.batch = r.batch, .clip = 1, .seed = s.seed, .progress = "flow     "}, os::cosine_rate{.steps = r.flow, .warmup = r.flow / 40, .floor = 0.02}};
     if (!tale.train("flow", first, real.images, r.flow)) return 130;
     tale.print_header();
     for (int steps : {1, 2, 4, 8, 64}) tale.measure("flow", first.averaged(), steps);
 
     // 2. Reflow: the same objective, on the pairs that the flow itself has made.
+    auto const pairs = tale.pairs(first.averaged(), 8);
     os::mlp straight = first.averaged().network();
     os::model reflowed{straight, os::rectified_flow{}, os::velocity{}};
     os::trainer second{reflowed, os::flow_matching{}, os::adam{.rate = 1e-3},
                        {.batch = r.batch, .clip = 1, .seed = s.seed + 1, .progress = "reflow   "}, os::cosine_rate{.steps = r.reflow, .warmup = r.reflow / 40, .floor = 0.02}};
-    if (!tale.train("reflow", second, tale.pairs(first.averaged(), 16, 2), r.reflow)) return 130;
+    if (!tale.train("reflow", second, pairs, r.reflow)) return 130;
     for (int steps : {1, 2, 4}) tale.measure("reflow", second.averaged(), steps);
 
-    // 3. One step: the network learns where each straight path ends.
+    // 3. One step: the straightened network learns where each path of the flow ends.
     os::mlp direct = second.averaged().network();
     os::model one_step{direct, os::rectified_flow{}, os::velocity{}};
     os::trainer last{one_step, os::one_step_distillation{os::pseudo_huber{.c = 0.1}}, os::adam{.rate = 1e-3},
                      {.batch = r.batch, .clip = 1, .seed = s.seed + 2, .progress = "distilled"}, os::cosine_rate{.steps = r.distil, .warmup = r.distil / 40, .floor = 0.02}};
-    if (!tale.train("distilled", last, tale.pairs(second.averaged(), 8, 3), r.distil)) return 130;
+    if (!tale.train("distilled", last, pairs, r.distil)) return 130;
     tale.measure("distilled", last.averaged(), 1);
 
     tale.write(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());

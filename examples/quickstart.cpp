@@ -24,5 +24,5 @@ int main(int argc, char**) {
     auto x = os::sample(last.averaged(), os::euler{.steps = 1}, os::normal<float>(device, {20'000, 2}, /*seed*/ 3));
     // [readme]
     std::printf("energy distance to the data: %.4f in one step\n", static_cast<double>(os::energy_distance(x.view().rows(0, 2000), data.view().rows(0, 2000))));
-    draw_points("quickstart.png", {{"data", &data}, {"noise", &z}, {"one step", &x}});
+    draw_points("quickstart.png", {{"data", data.to_host()}, {"noise", z.to_host()}, {"one step", x.to_host()}});
 }

@@ -20,18 +20,16 @@ template <onestep::backend Backend> onestep::tensor<float, Backend> half_moons(B
     return {device, {n, 2}, points};
 }
 
-/// Density pictures of point sets [n, 2] side by side, [-2.5, 2.5] across.
-template <onestep::backend Backend>
-void draw_points(std::string const& path, std::vector<std::pair<std::string, onestep::tensor<float, Backend> const*>> const& sets) {
+/// Density pictures of point sets, x and y in turn, side by side, [-2.5, 2.5] across.
+inline void draw_points(std::string const& path, std::vector<std::pair<std::string, std::vector<float>>> const& sets) {
     constexpr int side = 240, gap = 8, title = 20;
     onestep::picture page(gap + static_cast<int>(sets.size()) * (side + gap), title + side + gap);
     int left = gap;
     for (auto const& [name, points] : sets) {
         std::vector<double> count(side * side, 0);
-        auto const host = points->to_host();
         double most = 1;
-        for (std::size_t i = 0; i + 1 < host.size(); i += 2) {
-            int const x = static_cast<int>((static_cast<double>(host[i]) + 2.5) / 5 * side), y = static_cast<int>((2.5 - static_cast<double>(host[i + 1])) / 5 * side);
+        for (std::size_t i = 0; i + 1 < points.size(); i += 2) {
+            int const x = static_cast<int>((static_cast<double>(points[i]) + 2.5) / 5 * side), y = static_cast<int>((2.5 - static_cast<double>(points[i + 1])) / 5 * side);
             if (x < 0 || y < 0 || x >= side || y >= side) continue;
             most = std::max(most, count[static_cast<std::size_t>(y * side + x)] += 1);
         }
