@@ -31,7 +31,7 @@ template <class Network> struct flipped {
 
 }  // namespace
 
-TEST_CASE("end to end: training, reflow and distillation lead to one step") {
+TEST_CASE("end to end: slow: training, reflow and distillation lead to one step") {
     cpu device;
     mixture const truth = three_clusters();
     auto const data = truth.samples<float>(device, 8000, 1), exact = truth.samples<float>(device, 3000, 2);

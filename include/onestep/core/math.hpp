@@ -66,6 +66,9 @@ ONESTEP_HD_INLINE float log(float u) {
 }
 ONESTEP_HD_INLINE double log(double u) { return ::log(u); }
 
+/// 2^k for -126 <= k <= 127; other k give some float.
+ONESTEP_HD_INLINE float power_of_two(std::int32_t k) { return bits<float>(static_cast<std::uint32_t>(k + 127) << 23); }
+
 /// e^x within 1.1 ulp; x is clamped to [-87.3, 88.7], where the result stays normal. NaN stays NaN.
 ONESTEP_HD_INLINE float exp(float x) {
     x = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
@@ -80,7 +83,7 @@ ONESTEP_HD_INLINE float exp(float x) {
     float const p = fma(r * r, q, r) + 1.0f;
     std::int32_t const n = bits<std::int32_t>(shifted) - 0x4b400000;
     std::int32_t const half = n >> 1;  // two factors, so that 2^128 is never formed
-    return p * bits<float>((half + 127) * (1 << 23)) * bits<float>((n - half + 127) * (1 << 23));
+    return p * power_of_two(half) * power_of_two(n - half);
 }
 ONESTEP_HD_INLINE double exp(double x) { return ::exp(x); }
 
