@@ -21,7 +21,7 @@ template <class Sum, class Term, class Sink> struct row_sum {
         index_t c = 0;
         for (; c + lanes <= cols; c += lanes)
             for (index_t l = 0; l < lanes; ++l) lane[l] += value(r, c + l);
-        for (index_t l = 0; c < cols; ++c, ++l) lane[l] += value(r, c);
+        for (index_t l = 0; l < lanes && c < cols; ++c, ++l) lane[l] += value(r, c);
         for (index_t half = lanes / 2; half > 0; half /= 2)
             for (index_t l = 0; l < half; ++l) lane[l] += lane[l + half];
         sink(r, lane[0]);
