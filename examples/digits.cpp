@@ -32,7 +32,7 @@ struct settings {
 /// Lengths and sizes of the three stages.
 struct recipe {
     int width = 320, blocks = 3, embedding = 64;
-    index_t flow = 6000, reflow = 4000, distil = 7000, batch = 256, pairs = 40'000;
+    index_t flow = 5200, reflow = 3000, distil = 6200, batch = 256, pairs = 40'000;
 };
 
 /// Real images in [-1, 1] with their labels, if there are any.
