@@ -9,6 +9,8 @@
 ///     reduce_rows<Sum>(rows, cols, term, sink)     sink(r, sum over c of term(r, c)), in a fixed order of additions
 ///     reduce_columns<Sum>(rows, cols, term, sink)  sink(c, sum over r of term(r, c)), in a fixed order of additions
 ///     gemm(opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)      row-major C = alpha op(A) op(B) + beta C
+///     for_row_blocks(n, body)                      body(first, count) on the host, for blocks that cover rows 0 .. n - 1. Bodies may
+///                                                  run at once; each calls the operations above for its own rows, and must not throw
 ///     synchronize()                                waits until all of the above has happened
 ///     scratch()                                    an arena for one call (inherit it from scratch_owner, scratch.hpp)
 ///
@@ -45,6 +47,7 @@ struct index_functor { ONESTEP_HD void operator()(index_t) const {} };
 struct pair_functor { ONESTEP_HD void operator()(index_t, index_t) const {} };
 struct term { ONESTEP_HD float operator()(index_t, index_t) const { return 0; } };
 struct sink { ONESTEP_HD void operator()(index_t, float) const {} };
+struct row_body { void operator()(index_t, index_t) const {} };
 }  // namespace archetype
 
 template <class B>
@@ -61,6 +64,8 @@ concept has_loops = requires(B& backend, index_t n) {
     backend.for_each_pair(n, n, archetype::pair_functor{});
 };
 template <class B>
+concept has_row_blocks = requires(B& backend, index_t n) { backend.for_row_blocks(n, archetype::row_body{}); };
+template <class B>
 concept has_reductions = requires(B& backend, index_t n) {
     backend.template reduce_rows<float>(n, n, archetype::term{}, archetype::sink{});
     backend.template reduce_columns<float>(n, n, archetype::term{}, archetype::sink{});
@@ -73,7 +78,7 @@ concept has_products = requires(B& backend, index_t n, float const* in, float* o
 /// `quads_per_item`: how many quads of neighbours a work item of a fused pass takes; 1 suits a GPU thread, 16 lets a
 /// host compiler vectorise.
 template <class B>
-concept backend = has_memory<B> && has_loops<B> && has_reductions<B> && has_products<B> && requires(B& b) {
+concept backend = has_memory<B> && has_loops<B> && has_row_blocks<B> && has_reductions<B> && has_products<B> && requires(B& b) {
     { B::quads_per_item } -> std::convertible_to<int>;
     b.synchronize();
 };

@@ -72,9 +72,36 @@ public:
         items(plan.count(), work, plan);
     }
 
+    // A thread takes its rows through many operations without waiting for the others, and finds them in its own cache.
+    template <class Body> void for_row_blocks(index_t n, Body const& body) const {
+        index_t const blocks = row_blocks(n);
+        if (blocks <= 1) return body(index_t(0), n);
+        index_t const units = (n + host::row_unit - 1) / host::row_unit;
+#pragma omp parallel for schedule(static) num_threads(threads_) if (threads_ > 1)
+        for (index_t i = 0; i < blocks; ++i) {
+            index_t const first = units * i / blocks * host::row_unit, end = std::min(n, units * (i + 1) / blocks * host::row_unit);
+            body(first, end - first);
+        }
+    }
+
     void synchronize() const {}
 
 private:
+    /// A block shorter than this spends more on packing weights than it saves, one longer than that leaves the cache.
+    static constexpr index_t least_rows = 32, most_rows = 256;
+
+    /// Blocks for n rows: equally many for each thread.
+    index_t row_blocks(index_t n) const {
+        if (inside_parallel() || n < threads_ * std::max(least_rows, host::row_unit)) return 1;
+        return threads_ * ((n + threads_ * most_rows - 1) / (threads_ * most_rows));
+    }
+    static bool inside_parallel() {
+#if defined(_OPENMP)
+        return omp_in_parallel() != 0;
+#else
+        return false;
+#endif
+    }
     /// A fork and join costs about as much as this many elements of a light pass.
     static constexpr index_t worth_sharing = 8192;
 
@@ -85,7 +112,7 @@ private:
         return 1;
 #endif
     }
-    bool shared(index_t elements) const { return threads_ > 1 && elements > worth_sharing; }
+    bool shared(index_t elements) const { return threads_ > 1 && elements > worth_sharing && !inside_parallel(); }
 
     template <class T> static void move(T const* from, index_t n, T* to) {
         if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));

@@ -41,6 +41,9 @@ namespace onestep::host {
 
 #if defined(ONESTEP_VECTOR_GEMM)
 
+/// Rows of a product may be computed in parts that begin at multiples of this, and keep their bits.
+inline constexpr index_t row_unit = 1;
+
 #if defined(__AVX512F__)
 inline constexpr int gemm_vector_bytes = 64, gemm_tile_height = 12;
 #else
@@ -50,6 +53,9 @@ inline constexpr int gemm_vector_bytes = 32, gemm_tile_height = 6;
 inline constexpr index_t gemm_depth = 256;
 /// Most rows of one item: their share of A stays in the second-level cache.
 inline constexpr index_t gemm_block_rows = 256;
+/// Rows of A this short (in bytes) are read where they lie: the rows of a tile do not drive each other out of the first-level
+/// cache then, and packing them would only cost. Across k they may be at most so far apart for the same reason.
+inline constexpr index_t gemm_short_row = 1536, gemm_short_step = 1024;
 /// Products of so few rows read B once, as it lies.
 inline constexpr int gemm_few_rows = 3, gemm_dot_rows = 4;
 
@@ -71,6 +77,10 @@ template <class T> struct gemm_operands {
     index_t c_row, c_col;
 
     bool dots = false;  ///< few rows, and both factors contiguous over k: dot products, with nothing to pack
+
+    /// Whether A is read where it lies.
+    bool short_rows() const { return a_k == 1 && a_row * static_cast<index_t>(sizeof(T)) <= gemm_short_row; }
+    bool short_steps() const { return a_row == 1 && a_k * static_cast<index_t>(sizeof(T)) < gemm_short_step; }
 };
 
 /// One block of C: rows [row, row_end) and columns [col, col_end).
@@ -118,7 +128,7 @@ private:
     void cut(int threads) {
         if (x_.m == 0 || x_.n == 0) return;
         index_t const panels = panel_count(), packing = x_.b_col == 1 ? 5 : 10;
-        index_t const fewest = (x_.m + gemm_block_rows - 1) / gemm_block_rows;
+        index_t const most = x_.short_rows() ? 2 * gemm_block_rows : gemm_block_rows, fewest = (x_.m + most - 1) / most;
         index_t least = 0;
         for (index_t cols = 1; cols <= std::min<index_t>(threads, panels); ++cols) {
             index_t const rows = std::max(fewest, std::min<index_t>((threads + cols - 1) / cols, (x_.m + gemm_tile_height - 1) / gemm_tile_height));
@@ -160,6 +170,8 @@ __attribute__((noinline)) void tile(index_t k, T const* a, index_t a_step, T con
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) sum[r][v] = vec<T>{};
+    if (c_col == 1)
+        for (int r = 0; r < Rows; ++r) __builtin_prefetch(c + r * c_row, 1);
     for (index_t step = 0; step < k; ++step) {
         vec<T> right[Vectors];
 #pragma GCC unroll 8
@@ -318,6 +330,13 @@ template <class T> void pack(index_t k, index_t width, T const* b, index_t b_k, 
     }
 }
 
+/// Asks for cache lines `line` .. `end` - 1 of a panel, one a step over k: it will be read in short pieces far apart, which no
+/// processor foresees.
+template <class T> void prefetch_panel(index_t line, index_t end, T const* b, index_t b_k, index_t b_col) {
+    constexpr index_t in_a_line = 64 / static_cast<index_t>(sizeof(T)), columns = 2 * gemm_register<T>::size;
+    for (; line < end; ++line) __builtin_prefetch(b_col == 1 ? b + line * b_k : b + line / columns * in_a_line + line % columns * b_col);
+}
+
 /// Tiles of nearly equal height, the taller ones first: one short tile at the end would starve the multipliers.
 struct heights {
     index_t tall, taller_tiles, tiles;
@@ -406,7 +425,8 @@ template <class T> void gemm_block(gemm_operands<T> const& x, index_t row, index
     bool const in_place = x.b_col == 1 && rows <= 2 * gemm_tile_height, wide = in_place && rows <= gemm_few_rows;
     // Neither are rows that few panels meet; those that lie side by side are dearer to read as they are.
     index_t const panels = (col_end - col + 2 * lanes - 1) / (2 * lanes);
-    bool const packed = rows > gemm_few_rows && x.k >= 16 && panels >= (x.a_k == 1 ? 6 : 3), along = !packed && x.a_k == 1;
+    bool const packed = rows > gemm_few_rows && x.k >= 16 && panels >= (x.a_k == 1 ? 6 : 3) && !x.short_rows() && !x.short_steps();
+    bool const along = !packed && x.a_k == 1;
     T* const block = packed ? gemm_kernel::block_of_a<T>() : nullptr;
     alignas(64) T panel[gemm_depth * 2 * lanes];
     for (index_t first = 0; first < x.k; first += gemm_depth) {
@@ -426,7 +446,11 @@ template <class T> void gemm_block(gemm_operands<T> const& x, index_t row, index
             }
             auto const tall = gemm_kernel::select<T>(height.tall, vectors, along);
             auto const low = height.taller_tiles < height.tiles ? gemm_kernel::select<T>(height.tall - 1, vectors, along) : tall;
+            // The panel after this one is fetched while this one is multiplied.
+            bool const ahead = !in_place && j + width + 2 * lanes <= col_end;
+            T const* const following = x.b + first * x.b_k + (j + width) * x.b_col;
             for (index_t t = 0, r = 0; t < height.tiles; r += height[t], ++t) {
+                if (ahead) gemm_kernel::prefetch_panel(depth * t / height.tiles, depth * (t + 1) / height.tiles, following, x.b_k, x.b_col);
                 T const* const left = packed ? block + r * depth : a + r * x.a_row;
                 index_t const step = packed ? height[t] : along ? x.a_row : x.a_k;
                 (t < height.taller_tiles ? tall : low)(depth, left, step, b, b_step, x.alpha, add,
@@ -442,6 +466,8 @@ template void gemm_block<double>(gemm_operands<double> const&, index_t, index_t,
 #endif
 
 #else
+
+inline constexpr index_t row_unit = gemm_tile_rows;
 
 template <class T> class gemm_plan {
 public:

@@ -143,6 +143,8 @@ public:
     /// Whether float products may round their factors to TF32 (10 bits of mantissa), which is several times faster. Off at first.
     void allow_tf32(bool yes) { tf32_ = yes; }
 
+    template <class Body> void for_row_blocks(index_t n, Body const& body) const { body(index_t(0), n); }
+
     void synchronize() const { check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize"); }
 
     /// The stream that all calls run in, for work of one's own.

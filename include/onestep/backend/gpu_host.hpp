@@ -69,6 +69,8 @@ public:
         items(plan.count(), work, by_address<host::gemm_plan<T>>{&plan});
     }
 
+    template <class Body> void for_row_blocks(index_t n, Body const& body) const { body(index_t(0), n); }
+
     void synchronize() const {}
 
 private:

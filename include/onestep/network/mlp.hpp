@@ -79,13 +79,11 @@ public:
         gradients_ = tensor<T, Backend>(device, {list_.size()});
         list_.initialise(parameters_.view(), options.seed);
         fill(gradients_.view(), 0);
-        tape_.blocks.resize(blocks_.size());
     }
     mlp(mlp const& other)
         : device_(other.device_), options_(other.options_), time_(other.time_), list_(other.list_), time_first_(other.time_first_),
           time_second_(other.time_second_), class_table_(other.class_table_), in_(other.in_), condition_(other.condition_), out_(other.out_),
           blocks_(other.blocks_), parameters_(other.parameters_), gradients_(other.gradients_), tape_memory_(*other.device_) {
-        tape_.blocks.resize(blocks_.size());
     }
     mlp(mlp&& other) : mlp(std::as_const(other)) {}
     mlp& operator=(mlp const&) = delete;
@@ -125,22 +123,12 @@ public:
         if (tape_.n == 0 || dy.rows() != tape_.n || dy.cols() != in_.in())
             raise<shape_error>("mlp", "backward was given dy " + to_string(dy.shape()),
                                tape_.n == 0 ? std::string("no forward is waiting for it") : "the forward that waits has " + to_string(tape_.of.x.shape()));
-        index_t const n = std::exchange(tape_.n, 0), w = options_.width, size = n * w, across = condition_.out();
-        T const* const weights = parameters_.data();
-        T* const gradients = gradients_.data();
-        T* const dh = tape_memory_.template take<T>(size);
-        T* const scratch = tape_memory_.template take<T>(size);
-        T* const dshift = tape_memory_.template take<T>(n * across);
-
-        buffers const last = tape_.last;
-        out_.backward(*device_, weights, gradients, n, last.u, dy.data(), scratch);
-        device_->for_each_index(size, layer::functor::silu_backward<T>{last.h, scratch, dh});
-        for (index_t k = static_cast<index_t>(blocks_.size()); k-- > 0;) {
-            auto const at = static_cast<std::size_t>(k);
-            blocks_[at].backward(*device_, weights, gradients, n, tape_.blocks[at], dh, dshift + k * w, across, scratch);
-        }
-        in_.backward(*device_, weights, gradients, n, tape_.of.x.data(), dh, nullptr);
-        backward_condition(n, dshift);
+        index_t const n = std::exchange(tape_.n, 0);
+        gradient_rows const to{*this, tape_memory_, n};
+        device_->for_row_blocks(n, [&](index_t first, index_t count) {
+            backward_rows(tape_.at.from(*this, first, false), to.from(*this, first), dy.data() + first * in_.in(), count);
+        });
+        backward_parameters(tape_.of, tape_.at, to, dy.data(), n);
     }
 
 private:
@@ -148,15 +136,75 @@ private:
         input x, t, s;
         label_view labels;
     };
-    struct buffers {
-        T *h = nullptr, *u = nullptr;
+    /// Every tensor of an evaluation, [n, ...] each, or [2 n, ...] where tangents are stacked. Rows of a block lie together, tangents
+    /// behind their primals, so a block is an evaluation of its own. Those of a residual block are kept for each, or take turns.
+    struct activations {
+        T *both, *features, *time_z, *time_v, *one_hot, *embedding_z, *embedding, *shift, *h, *u, *slope, *z, *v, *out;
+        index_t next, kept;  // elements from one layer's tensor to the next; 1 where every layer keeps its own
+
+        activations() = default;
+        activations(mlp const& net, arena<Backend>& memory, index_t n, bool stacked, bool keeps) : kept(keeps) {
+            index_t const rows = stacked ? 2 * n : n, w = net.options_.width, e = net.time_second_.out(), blocks = static_cast<index_t>(net.blocks_.size());
+            auto const take = [&](index_t cols) { return memory.template take<T>(rows * cols); };
+            features = take(net.time_.size());
+            time_z = take(e), time_v = take(e), embedding_z = take(e), embedding = take(e);
+            one_hot = net.options_.classes > 0 ? memory.template take<T>(n * (net.options_.classes + 1)) : nullptr;
+            shift = take(net.condition_.out());
+            next = rows * w;
+            h = take(2 * w), u = take(w * (kept ? blocks + 1 : 2));
+            slope = kept ? take(w * (blocks + 1)) : nullptr;
+            z = take(kept ? w * blocks : w), v = take(kept ? w * blocks : w);
+            both = stacked ? take(net.in_.in()) : nullptr;
+            out = stacked ? take(net.in_.in()) : nullptr;
+        }
+        /// Those of the rows from `first` on.
+        activations from(mlp const& net, index_t first, bool stacked) const {
+            index_t const rows = stacked ? 2 * first : first, w = net.options_.width, e = net.time_second_.out();
+            activations at = *this;
+            at.features += rows * net.time_.size();
+            at.time_z += rows * e, at.time_v += rows * e, at.embedding_z += rows * e, at.embedding += rows * e;
+            if (one_hot) at.one_hot += first * (net.options_.classes + 1);
+            at.shift += rows * net.condition_.out();
+            at.h += rows * w, at.u += rows * w, at.z += rows * w, at.v += rows * w;
+            if (slope) at.slope += rows * w;
+            if (both) at.both += rows * net.in_.in(), at.out += rows * net.in_.in();
+            return at;
+        }
+        /// What enters residual block k, and what its first layer reads; for k = blocks what the last layer reads.
+        T* h_of(index_t k) const { return h + k % 2 * next; }
+        T* u_of(index_t k) const { return u + (kept ? k : k % 2) * next; }
+        T* slope_of(index_t k) const { return kept ? slope + k * next : nullptr; }
+        typename layer::residual_block<T, Backend>::tape block(index_t k) const {
+            return {h_of(k), u_of(k), z + kept * k * next, v + kept * k * next, h_of(k + 1), u_of(k + 1), slope_of(k), slope_of(k + 1)};
+        }
+    };
+    /// dL/d of the pre-activations, [n, ...] each: all that the gradients of parameters are made of.
+    struct gradient_rows {
+        T *h, *shift, *embedding_z, *time_z, *scratch;
+        index_t next;
+
+        gradient_rows(mlp const& net, arena<Backend>& memory, index_t n) {
+            index_t const w = net.options_.width, e = net.time_second_.out();
+            auto const take = [&](index_t cols) { return memory.template take<T>(n * cols); };
+            next = n * w;
+            h = take(w * (static_cast<index_t>(net.blocks_.size()) + 1));
+            shift = take(net.condition_.out());
+            embedding_z = take(e), time_z = take(e);
+            scratch = take(std::max(w, e));
+        }
+        gradient_rows from(mlp const& net, index_t first) const {
+            index_t const w = net.options_.width, e = net.time_second_.out();
+            gradient_rows at = *this;
+            at.h += first * w, at.shift += first * net.condition_.out(), at.embedding_z += first * e, at.time_z += first * e;
+            at.scratch += first * std::max(w, e);
+            return at;
+        }
+        T* h_of(index_t k) const { return h + k * next; }
     };
     struct tape {
         index_t n = 0;
         call of;
-        T *features = nullptr, *time_z = nullptr, *time_v = nullptr, *one_hot = nullptr, *embedding_z = nullptr, *embedding = nullptr;
-        std::vector<typename layer::residual_block<T, Backend>::tape> blocks;
-        buffers last;
+        activations at;
     };
 
     static mlp_options const& checked(mlp_options const& o) {
@@ -192,14 +240,13 @@ private:
     void evaluate(call const& c, output y) const {
         check(c, y.shape());
         auto const memory = device_->scratch();
-        run<false>(c, *memory, nullptr, nullptr, {}, {}, y.data(), nullptr);
+        run<mode::plain>(c, activations(*this, *memory, c.x.rows(), false, false), nullptr, {}, {}, y.data(), nullptr);
     }
     void record(call const& c, output y) {
         check(c, y.shape());
         tape_memory_.reset();
-        run<false>(c, tape_memory_, &tape_, nullptr, {}, {}, y.data(), nullptr);
-        tape_.of = c;
-        tape_.n = c.x.rows();
+        tape_ = {c.x.rows(), c, activations(*this, tape_memory_, c.x.rows(), false, true)};
+        run<mode::kept>(c, tape_.at, nullptr, {}, {}, y.data(), nullptr);
     }
     void differentiate(call const& c, input vx, input vt, input vs, output y, output vy) const {
         check(c, y.shape());
@@ -208,95 +255,93 @@ private:
         if (options_.second_time) require_shape("mlp", "vs", vs, c.s.shape());
         require_shape("mlp", "vy", vy, c.x.shape());
         auto const memory = device_->scratch();
-        run<true>(c, *memory, nullptr, vx.data(), vt, vs, y.data(), vy.data());
+        run<mode::stacked>(c, activations(*this, *memory, c.x.rows(), true, false), vx.data(), vt, vs, y.data(), vy.data());
     }
 
-    /// The one evaluation behind all modes. Stacked: rows n .. 2 n - 1 of every activation are tangents. With a tape every
-    /// activation is kept; without one the blocks take turns in two sets of buffers.
-    template <bool Stacked>
-    void run(call const& c, arena<Backend>& memory, tape* keep, T const* vx, input vt, input vs, T* y, T* vy) const {
-        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = options_.width, d = in_.in(), across = condition_.out();
-        T const* const weights = parameters_.data();
-        auto const take = [&](index_t cols) { return memory.template take<T>(rows * cols); };
+    enum class mode { plain, kept, stacked };
 
-        T* const shift = run_condition<Stacked>(c, memory, keep, vt, vs);
+    /// The one evaluation behind all modes. Stacked: the second half of a block's rows are tangents.
+    template <mode Mode> void run(call const& c, activations const& all, T const* vx, input vt, input vs, T* y, T* vy) const {
+        device_->for_row_blocks(c.x.rows(), [&](index_t first, index_t count) {
+            auto const part = [&](auto const& rows) { return rows.data() == nullptr ? rows : rows.rows(first, count); };
+            call const block{c.x.rows(first, count), part(c.t), part(c.s), part(c.labels)};
+            index_t const offset = first * in_.in();
+            activations const at = all.from(*this, first, Mode == mode::stacked);
+            run_condition<Mode>(block, at, part(vt), part(vs));
+            run_blocks<Mode>(block, at, vx ? vx + offset : nullptr, y + offset, vy ? vy + offset : nullptr);
+        });
+    }
+    template <mode Mode> void run_blocks(call const& c, activations const& at, T const* vx, T* y, T* vy) const {
+        constexpr bool Stacked = Mode == mode::stacked;
+        constexpr auto keeps = Mode == mode::kept ? layer::functor::keep::value_and_slope : layer::functor::keep::value;
+        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = options_.width, d = in_.in(), last = static_cast<index_t>(blocks_.size());
+        T const* const weights = parameters_.data();
         T const* x = c.x.data();
         if constexpr (Stacked) {
-            T* const both = take(d);
-            device_->copy(c.x.data(), n * d, both);
-            device_->copy(vx, n * d, both + n * d);
-            x = both;
+            device_->copy(c.x.data(), n * d, at.both);
+            device_->copy(vx, n * d, at.both + n * d);
+            x = at.both;
         }
-        buffers now{take(w), take(w)};
-        in_.multiply(*device_, weights, rows, x, now.h);
-        device_->for_each_pair(n, w, layer::functor::bias_silu<T, false, Stacked>{in_.bias(weights), nullptr, now.h, now.u, w, 0, n});
-
-        buffers spare, inner;
-        for (std::size_t k = 0; k < blocks_.size(); ++k) {
-            if (keep || k == 0) inner = {take(w), take(w)};
-            buffers const next = keep || k == 0 ? buffers{take(w), take(w)} : spare;
-            typename layer::residual_block<T, Backend>::tape const at{now.h, now.u, inner.h, inner.u, next.h, next.u};
-            blocks_[k].forward(*device_, weights, n, Stacked, at, shift + static_cast<index_t>(k) * w, across);
-            if (keep) keep->blocks[k] = at;
-            spare = std::exchange(now, next);
-        }
-        if (keep) keep->last = now;
+        in_.multiply(*device_, weights, rows, x, at.h);
+        device_->for_each_pair(n, w, layer::functor::bias_silu<T, false, Stacked, keeps>{in_.bias(weights), nullptr, at.h, at.u, at.slope, w, 0, n});
+        for (index_t k = 0; k < last; ++k)
+            blocks_[static_cast<std::size_t>(k)].template forward<Stacked>(*device_, weights, n, at.block(k), at.shift + k * w, condition_.out());
         if constexpr (Stacked) {
-            T* const both = take(d);
-            out_.forward(*device_, weights, n, now.u, both);
-            out_.multiply(*device_, weights, n, now.u + n * w, both + n * d);
-            device_->copy(both, n * d, y);
-            device_->copy(both + n * d, n * d, vy);
+            out_.forward(*device_, weights, n, at.u_of(last), at.out);
+            out_.multiply(*device_, weights, n, at.u_of(last) + n * w, at.out + n * d);
+            device_->copy(at.out, n * d, y);
+            device_->copy(at.out + n * d, n * d, vy);
         } else {
-            out_.forward(*device_, weights, n, now.u, y);
+            out_.forward(*device_, weights, n, at.u_of(last), y);
         }
     }
-
     /// The condition of every block, [rows, blocks * width], in one product.
-    template <bool Stacked> T* run_condition(call const& c, arena<Backend>& memory, tape* keep, input vt, input vs) const {
-        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = time_second_.out();
+    template <mode Mode> void run_condition(call const& c, activations const& at, input vt, input vs) const {
+        constexpr bool Stacked = Mode == mode::stacked;
+        constexpr auto keeps = Mode == mode::kept ? layer::functor::keep::slope : layer::functor::keep::nothing;
+        using activate = layer::functor::bias_silu<T, false, Stacked, keeps>;
+        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, e = time_second_.out();
         T const* const weights = parameters_.data();
-        auto const take = [&](index_t cols) { return memory.template take<T>(rows * cols); };
-        T* const features = take(time_.size());
-        T *const time_z = take(w), *const time_v = take(w), *const embedding_z = take(w), *const embedding = take(w);
-        T* const shift = take(condition_.out());
-
-        if constexpr (Stacked) time_.jvp(*device_, n, c.t.data(), vt.data(), c.s.data(), vs.data(), features);
-        else time_.forward(*device_, n, c.t.data(), c.s.data(), features);
-        time_first_.multiply(*device_, weights, rows, features, time_z);
-        device_->for_each_pair(n, w, layer::functor::bias_silu<T, false, Stacked>{time_first_.bias(weights), nullptr, time_z, time_v, w, 0, n});
-        time_second_.multiply(*device_, weights, rows, time_v, embedding_z);
-        T* hot = nullptr;
+        if constexpr (Stacked) time_.jvp(*device_, n, c.t.data(), vt.data(), c.s.data(), vs.data(), at.features);
+        else time_.forward(*device_, n, c.t.data(), c.s.data(), at.features);
+        time_first_.multiply(*device_, weights, rows, at.features, at.time_z);
+        device_->for_each_pair(n, e, activate{time_first_.bias(weights), nullptr, at.time_z, at.time_v, nullptr, e, 0, n});
+        time_second_.multiply(*device_, weights, rows, at.time_v, at.embedding_z);
         if (options_.classes > 0) {
             index_t const across = options_.classes + 1;
-            hot = memory.template take<T>(n * across);
-            device_->for_each_pair(n, across, functor::one_hot<T>{c.labels.data(), hot, across});
-            class_table_.multiply(*device_, weights, n, hot, embedding_z, T(1));  // labels have no tangent
+            device_->for_each_pair(n, across, functor::one_hot<T>{c.labels.data(), at.one_hot, across});
+            class_table_.multiply(*device_, weights, n, at.one_hot, at.embedding_z, T(1));  // labels have no tangent
         }
-        device_->for_each_pair(n, w, layer::functor::bias_silu<T, false, Stacked>{time_second_.bias(weights), nullptr, embedding_z, embedding, w, 0, n});
-        condition_.multiply(*device_, weights, rows, embedding, shift);
-        if (keep) {
-            keep->features = features, keep->time_z = time_z, keep->time_v = time_v;
-            keep->embedding_z = embedding_z, keep->embedding = embedding, keep->one_hot = hot;
-        }
-        return shift;
+        device_->for_each_pair(n, e, activate{time_second_.bias(weights), nullptr, at.embedding_z, at.embedding, nullptr, e, 0, n});
+        condition_.multiply(*device_, weights, rows, at.embedding, at.shift);
     }
 
-    void backward_condition(index_t n, T const* dshift) {
-        index_t const w = time_second_.out();
-        T* const gradient = tape_memory_.template take<T>(n * w);
-        T* const scratch = tape_memory_.template take<T>(n * w);
+    /// From dy to dL/d of every pre-activation, for n rows.
+    void backward_rows(activations const& at, gradient_rows const& to, T const* dy, index_t n) const {
+        index_t const w = options_.width, e = time_second_.out(), across = condition_.out(), last = static_cast<index_t>(blocks_.size());
         T const* const weights = parameters_.data();
+        out_.backward_input(*device_, weights, n, dy, to.scratch);
+        device_->for_each_pair(n, w, layer::functor::slope_product<T>{at.slope_of(last), to.scratch, to.h_of(last), w, w});
+        for (index_t k = last; k-- > 0;)
+            blocks_[static_cast<std::size_t>(k)].backward_rows(*device_, weights, n, at.block(k), to.h_of(k + 1), to.h_of(k), to.shift + k * w, across,
+                                                               to.scratch);
+        condition_.backward_input(*device_, weights, n, to.shift, to.scratch);
+        device_->for_each_pair(n, e, layer::functor::slope_product<T>{at.embedding_z, to.scratch, to.embedding_z, e, e});
+        time_second_.backward_input(*device_, weights, n, to.embedding_z, to.scratch);
+        device_->for_each_pair(n, e, layer::functor::slope_product<T>{at.time_z, to.scratch, to.time_z, e, e});
+    }
+    void backward_parameters(call const& c, activations const& at, gradient_rows const& from, T const* dy, index_t n) {
+        index_t const w = options_.width, last = static_cast<index_t>(blocks_.size());
         T* const gradients = gradients_.data();
-        condition_.backward(*device_, weights, gradients, n, tape_.embedding, dshift, scratch);
-        device_->template reduce_columns<T>(n, w, layer::functor::silu_gradient_term<T>{tape_.embedding_z, scratch, gradient, w, w},
-                                            layer::functor::add_to<T>{time_second_.bias_gradient(gradients)});
-        if (options_.classes > 0) class_table_.backward_weight(*device_, gradients, n, tape_.one_hot, gradient);
-        time_second_.backward_weight(*device_, gradients, n, tape_.time_v, gradient);
-        time_second_.backward_input(*device_, weights, n, gradient, scratch);
-        device_->template reduce_columns<T>(n, w, layer::functor::silu_gradient_term<T>{tape_.time_z, scratch, gradient, w, w},
-                                            layer::functor::add_to<T>{time_first_.bias_gradient(gradients)});
-        time_first_.backward_weight(*device_, gradients, n, tape_.features, gradient);
+        out_.backward_parameters(*device_, gradients, n, at.u_of(last), dy);
+        for (index_t k = 0; k < last; ++k)
+            blocks_[static_cast<std::size_t>(k)].backward_parameters(*device_, gradients, n, at.block(k), from.h_of(k + 1), from.shift + k * w,
+                                                                     condition_.out());
+        in_.backward_parameters(*device_, gradients, n, c.x.data(), from.h);
+        condition_.backward_parameters(*device_, gradients, n, at.embedding, from.shift);
+        if (options_.classes > 0) class_table_.backward_parameters(*device_, gradients, n, at.one_hot, from.embedding_z);
+        time_second_.backward_parameters(*device_, gradients, n, at.time_v, from.embedding_z);
+        time_first_.backward_parameters(*device_, gradients, n, at.features, from.time_z);
     }
 
     Backend* device_;

@@ -20,16 +20,21 @@ template <class T> struct problem {
     std::vector<T> dh = test::normals<T>(n * w, 4);
 
     struct tensors {
-        tensor<T, backend_type> h, u, z, v, h_next, u_next, weights, shift;
-        typename layer::residual_block<T, backend_type>::tape tape() {
-            return {h.data(), u.data(), z.data(), v.data(), h_next.data(), u_next.data()};
+        tensor<T, backend_type> h, u, z, v, h_next, u_next, h_slope, h_next_slope, weights, shift;
+        /// With or without the slopes that a backward pass needs.
+        typename layer::residual_block<T, backend_type>::tape tape(bool kept) {
+            return {h.data(),      u.data(),      z.data(),
+                    v.data(),      h_next.data(), u_next.data(),
+                    h_slope.data(), kept ? h_next_slope.data() : nullptr};
         }
     };
     /// Runs forward; tangents, where there are any, are stacked below.
-    tensors forward(std::vector<T> const& all_weights, std::vector<T> const& rows, std::vector<T> const& shifts, bool stacked) const {
+    tensors forward(std::vector<T> const& all_weights, std::vector<T> const& rows, std::vector<T> const& shifts, bool stacked,
+                    bool kept = false) const {
         index_t const all = stacked ? 2 * n : n;
-        std::vector<T> u(rows.size());
+        std::vector<T> u(rows.size()), slope(rows.size());
         for (index_t i = 0; i < n * w; ++i) {
+            slope[i] = static_cast<T>(test::silu_slope_in_double(rows[i]));
             u[i] = static_cast<T>(test::silu_in_double(rows[i]));
             if (stacked) u[n * w + i] = static_cast<T>(rows[n * w + i] * test::silu_slope_in_double(rows[i]));
         }
@@ -40,9 +45,12 @@ template <class T> struct problem {
                   fresh(),
                   fresh(),
                   fresh(),
+                  {device(), {all, w}, slope},
+                  fresh(),
                   {device(), {list.size()}, all_weights},
                   {device(), {all, apart}, shifts}};
-        block.forward(device(), t.weights.data(), n, stacked, t.tape(), t.shift.data(), apart);
+        if (stacked) block.template forward<true>(device(), t.weights.data(), n, t.tape(kept), t.shift.data(), apart);
+        else block.template forward<false>(device(), t.weights.data(), n, t.tape(kept), t.shift.data(), apart);
         return t;
     }
 };
@@ -70,6 +78,12 @@ TEST_CASE("residual_block: forward is what plain loops give") {
     CHECK(test::relative_difference(all.h_next.to_host(), h_next) < 1e-13);
     CHECK(test::relative_difference(all.u_next.to_host(), u_next) < 1e-13);
 
+    auto const kept = p.forward(p.weights, p.h, p.shift, false, true);
+    CHECK(kept.h_next.to_host() == all.h_next.to_host());
+    CHECK(kept.u_next.to_host() == all.u_next.to_host());
+    auto const slope = kept.h_next_slope.to_host();
+    for (std::size_t i = 0; i < slope.size(); ++i) CHECK(slope[i] == doctest::Approx(test::silu_slope_in_double(h_next[i])).epsilon(1e-12));
+
     problem<float> const f;
     auto const in_float = f.forward(f.weights, f.h, f.shift, false).h_next.to_host();
     CHECK(test::relative_difference(std::vector<double>(in_float.begin(), in_float.end()), h_next) < 2e-6);
@@ -87,11 +101,12 @@ TEST_CASE("residual_block: backward agrees with finite differences along input, 
     auto const loss = [&](std::vector<double> const& weights, std::vector<double> const& h, std::vector<double> const& shift) {
         return test::dot(p.forward(weights, h, shift, false).h_next.to_host(), p.dh);
     };
-    auto all = p.forward(p.weights, p.h, p.shift, false);
+    auto all = p.forward(p.weights, p.h, p.shift, false, true);
     auto const start = test::normals<double>(p.list.size(), 10);
-    tensor<double, backend_type> g(device(), {p.list.size()}, start), dh(device(), {p.n, p.w}, p.dh), scratch(device(), {p.n, p.w}),
-        dshift(device(), {p.n, p.apart}, std::vector<double>(p.n * p.apart, 7.0));
-    p.block.backward(device(), all.weights.data(), g.data(), p.n, all.tape(), dh.data(), dshift.data(), p.apart, scratch.data());
+    tensor<double, backend_type> g(device(), {p.list.size()}, start), dh_next(device(), {p.n, p.w}, p.dh), dh(device(), {p.n, p.w}),
+        scratch(device(), {p.n, p.w}), dshift(device(), {p.n, p.apart}, std::vector<double>(p.n * p.apart, 7.0));
+    p.block.backward_rows(device(), all.weights.data(), p.n, all.tape(true), dh_next.data(), dh.data(), dshift.data(), p.apart, scratch.data());
+    p.block.backward_parameters(device(), g.data(), p.n, all.tape(true), dh_next.data(), dshift.data(), p.apart);
 
     auto const along_w = test::normals<double>(p.list.size(), 11), along_h = test::normals<double>(p.n * p.w, 12);
     CHECK(test::dot(test::along(g.to_host(), -1, start), along_w) == doctest::Approx(test::slope(1e-3, [&](double e) {
@@ -143,11 +158,12 @@ TEST_CASE("residual_block: its elementwise passes have the same bits on every ba
     tensor<float, backend_type> h(device(), {2 * n, w}, test::normals<float>(2 * n * w, 1)),
         r(device(), {2 * n, w}, test::normals<float>(2 * n * w, 2)), u(device(), {2 * n, w}),
         bias(device(), {w}, test::normals<float>(w, 3)), dh(device(), {n, w}, test::normals<float>(n * w, 4));
-    device().for_each_pair(n, w, layer::functor::residual_silu<float, true>{h.data(), bias.data(), r.data(), u.data(), w, n});
-    device().for_each_index(n * w, layer::functor::add_silu_gradient<float>{h.data(), u.data(), dh.data()});
+    tensor<float, backend_type> slope(device(), {n, w});
+    device().for_each_pair(n, w, layer::functor::residual_silu<float, true, true>{h.data(), bias.data(), r.data(), u.data(), slope.data(), w, n});
+    device().for_each_index(n * w, layer::functor::add_slope_product<float>{slope.data(), u.data(), dh.data(), dh.data()});
     CHECK(test::hash(r.to_host()) == 1468047018521826759u);
     CHECK(test::hash(u.to_host()) == 5666482201063825656u);
-    CHECK(test::hash(dh.to_host()) == 13090868281142634361u);
+    CHECK(test::hash(dh.to_host()) == 11353779927013351208u);
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 #include <doctest/doctest.h>
 #include <onestep/network/layer/silu.hpp>
 
+#include <array>
+
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
 namespace onestep {
 namespace {
 
+using layer::functor::keep;
 using test::backend_type;
 using test::device;
 
@@ -67,7 +70,8 @@ TEST_CASE("silu: the fused pass of bias, shift and activation equals its parts")
                shift = test::normals<double>(2 * n * apart, 3);
     tensor<double, backend_type> z(device(), {2 * n, w}, z0), v(device(), {2 * n, w}), b(device(), {w}, bias),
         s(device(), {2 * n, apart}, shift);
-    device().for_each_pair(n, w, layer::functor::bias_silu<double, true, true>{b.data(), s.data(), z.data(), v.data(), w, apart, n});
+    device().for_each_pair(
+        n, w, layer::functor::bias_silu<double, true, true, keep::value>{b.data(), s.data(), z.data(), v.data(), nullptr, w, apart, n});
     auto const zs = z.to_host(), vs = v.to_host();
     for (index_t r = 0; r < n; ++r)
         for (index_t c = 0; c < w; ++c) {
@@ -78,6 +82,30 @@ TEST_CASE("silu: the fused pass of bias, shift and activation equals its parts")
             CHECK(zs[(n + r) * w + c] == doctest::Approx(tangent).epsilon(1e-14));
             CHECK(vs[(n + r) * w + c] == doctest::Approx(tangent * test::silu_slope_in_double(primal)).epsilon(1e-13));
         }
+}
+
+TEST_CASE("silu: the fused pass leaves what it was told to keep") {
+    index_t const n = 2, w = 19;
+    auto const z0 = test::normals<double>(n * w, 1), bias = test::normals<double>(w, 2);
+    tensor<double, backend_type> b(device(), {w}, bias);
+    auto const run = [&](auto kept) {
+        tensor<double, backend_type> z(device(), {n, w}, z0), v(device(), {n, w}), slope(device(), {n, w}, std::vector<double>(n * w, 7.0));
+        device().for_each_pair(
+            n, w, layer::functor::bias_silu<double, false, false, decltype(kept)::value>{b.data(), nullptr, z.data(), v.data(), slope.data(), w, 0, n});
+        return std::array{z.to_host(), v.to_host(), slope.to_host()};
+    };
+    auto const nothing = run(std::integral_constant<keep, keep::nothing>{}), value = run(std::integral_constant<keep, keep::value>{}),
+               slope = run(std::integral_constant<keep, keep::slope>{}), both = run(std::integral_constant<keep, keep::value_and_slope>{});
+    CHECK(nothing[0] == z0);
+    CHECK(nothing[2] == std::vector<double>(n * w, 7.0));
+    CHECK(value[2] == nothing[2]);
+    CHECK(both[0] == value[0]);
+    CHECK(both[2] == slope[0]);
+    for (auto const& each : {nothing, slope, both}) CHECK(each[1] == value[1]);
+    for (index_t i = 0; i < n * w; ++i) {
+        CHECK(value[0][i] == doctest::Approx(z0[i] + bias[i % w]).epsilon(1e-14));
+        CHECK(slope[0][i] == doctest::Approx(test::silu_slope_in_double(value[0][i])).epsilon(1e-13));
+    }
 }
 
 }  // namespace

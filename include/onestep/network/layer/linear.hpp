@@ -41,7 +41,6 @@ public:
     index_t in() const { return in_; }
     index_t out() const { return out_; }
     T const* bias(T const* weights) const { return weights + bias_; }
-    T* bias_gradient(T* gradients) const { return gradients + bias_; }
 
     /// y = x W^T + beta y, without the bias: a tangent's forward, and what a fused pass completes. `y_stride`: elements
     /// between rows of y.
@@ -61,14 +60,17 @@ public:
         device.gemm(op::transposed, op::plain, out_, in_, n, T(1), dy, dy_stride ? dy_stride : out_, x, in_, T(1), gradients + weight_, in_);
     }
     /// db += column sums of dy.
-    void backward_bias(Backend& device, T* gradients, index_t n, T const* dy) const {
+    void backward_bias(Backend& device, T* gradients, index_t n, T const* dy, index_t dy_stride = 0) const {
         if (with_bias_)
-            device.template reduce_columns<T>(n, out_, functor::element<T>{dy, out_}, functor::add_to<T>{gradients + bias_});
+            device.template reduce_columns<T>(n, out_, functor::element<T>{dy, dy_stride ? dy_stride : out_}, functor::add_to<T>{gradients + bias_});
+    }
+    void backward_parameters(Backend& device, T* gradients, index_t n, T const* x, T const* dy, index_t dy_stride = 0) const {
+        backward_weight(device, gradients, n, x, dy, dy_stride);
+        backward_bias(device, gradients, n, dy, dy_stride);
     }
     /// All three; dx may be null.
     void backward(Backend& device, T const* weights, T* gradients, index_t n, T const* x, T const* dy, T* dx) const {
-        backward_weight(device, gradients, n, x, dy);
-        backward_bias(device, gradients, n, dy);
+        backward_parameters(device, gradients, n, x, dy);
         if (dx) backward_input(device, weights, n, dy, dx);
     }
 

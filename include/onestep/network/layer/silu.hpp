@@ -36,39 +36,42 @@ template <class T> struct silu_jvp {
         y[i] = value;
     }
 };
-/// z += bias (+ shift); v = silu(z). Tangents, where there are any, lie `tangent` elements behind their primals.
-/// One pass where the parts would take three.
-template <class T, bool Shifted, bool Stacked> struct bias_silu {
+/// What a fused activation leaves behind beside its result: for the layers that follow, and for a backward pass, to which the
+/// derivative says all and spares a second exponential.
+enum class keep { nothing, value, slope, value_and_slope };
+
+/// p = z + bias (+ shift); v = silu(p). One pass where the parts would take three. z becomes p (keep::value), silu'(p)
+/// (keep::slope) or is left alone; with keep::value_and_slope it becomes p and `slope` takes silu'(p). Tangents, where there
+/// are any, lie `rows` rows behind their primals.
+template <class T, bool Shifted, bool Stacked, keep Keep> struct bias_silu {
     T const *bias, *shift;  // shift is [n, ...] with its own stride
-    T *z, *v;
+    T *z, *v, *slope;
     index_t cols, shift_stride, rows;
     ONESTEP_HD void operator()(index_t r, index_t c) const {
         index_t const i = r * cols + c;
         T value = z[i] + bias[c];
         if constexpr (Shifted) value += shift[r * shift_stride + c];
         T const s = math::sigmoid(value);
-        T const activated = value * s;
-        z[i] = value;
+        T const activated = value * s, derivative = math::fma(activated, T(1) - s, s);
+        if constexpr (Keep == keep::value || Keep == keep::value_and_slope) z[i] = value;
+        if constexpr (Keep == keep::slope) z[i] = derivative;
+        if constexpr (Keep == keep::value_and_slope) slope[i] = derivative;
         v[i] = activated;
         if constexpr (Stacked) {
             index_t const j = i + rows * cols;
             T tangent = z[j];
             if constexpr (Shifted) tangent += shift[(r + rows) * shift_stride + c];
-            z[j] = tangent;
-            v[j] = tangent * math::fma(activated, T(1) - s, s);
+            if constexpr (Keep != keep::nothing) z[j] = tangent;
+            v[j] = tangent * derivative;
         }
     }
 };
-/// dz = dv silu'(z), written with a stride of its own and returned: the term of the bias gradient's sum.
-template <class T> struct silu_gradient_term {
-    T const *z, *dv;
+/// dz = dv slope; the rows of dz may lie further apart.
+template <class T> struct slope_product {
+    T const *slope, *dv;
     T* dz;
     index_t cols, dz_stride;
-    ONESTEP_HD T operator()(index_t r, index_t c) const {
-        T const value = dv[r * cols + c] * silu_derivative(z[r * cols + c]);
-        dz[r * dz_stride + c] = value;
-        return value;
-    }
+    ONESTEP_HD void operator()(index_t r, index_t c) const { dz[r * dz_stride + c] = dv[r * cols + c] * slope[r * cols + c]; }
 };
 }  // namespace functor
 
