@@ -12,13 +12,51 @@ struct random_stream;
 class cpu;
 class gpu;
 
+struct marginal;
+struct noise_table;
+struct beta_table;
+struct constant_schedule;
+struct cosine_schedule;
+struct exponential_schedule;
+struct linear_schedule;
+struct scaled_linear_schedule;
+struct sigmoid_beta_schedule;
+struct sigmoid_schedule;
+struct cosine_signal;
+struct linear_beta;
+struct log_snr_cosine;
+
+struct cosine_flow;
+struct edm;
 struct rectified_flow;
+struct trigonometric_flow;
+struct variance_exploding;
+
 struct epsilon;
 struct x0;
 struct velocity;
-struct uniform_grid;
-struct uniform_density;
+struct v_prediction;
+struct score;
+struct edm_preconditioned;
+struct trig_velocity;
+
+struct cosine_density;
+struct discrete_density;
+struct explicit_grid;
+struct exponential_grid;
+struct karras_grid;
+struct leading_grid;
+struct linspace_grid;
+struct log_normal;
+struct log_snr_grid;
 struct logit_normal;
+struct power_grid;
+struct shifted_grid;
+struct sigma_grid;
+struct trailing_grid;
+struct u_shaped;
+struct uniform_density;
+struct uniform_grid;
 
 struct mlp_options;
 struct euler;

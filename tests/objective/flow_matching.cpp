@@ -1,5 +1,7 @@
 #include <onestep/objective/flow_matching.hpp>
 
+#include <onestep/time/logit_normal.hpp>
+
 #include "gradient.hpp"
 
 using namespace onestep;
@@ -10,7 +12,7 @@ namespace {
 /// A density of one point.
 struct at_the_end {
     static constexpr char const* name = "at_the_end";
-    double sample(random_stream, index_t, double, double high) const { return high; }
+    double sample(process auto const& p, random_stream, index_t) const { return p.t_max(); }
     void fields(auto&&) const {}
 };
 /// A weight that changes along the path.

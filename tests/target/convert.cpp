@@ -1,7 +1,18 @@
 #include <onestep/core/random.hpp>
+#include <onestep/process/discrete.hpp>
+#include <onestep/process/edm.hpp>
 #include <onestep/process/rectified_flow.hpp>
+#include <onestep/process/sub_variance_preserving.hpp>
+#include <onestep/process/trigonometric_flow.hpp>
+#include <onestep/process/variance_preserving.hpp>
 #include <onestep/target/convert.hpp>
+#include <onestep/target/edm_preconditioned.hpp>
 #include <onestep/target/epsilon.hpp>
+#include <onestep/target/matched_target.hpp>
+#include <onestep/target/posterior_mean.hpp>
+#include <onestep/target/score.hpp>
+#include <onestep/target/trig_velocity.hpp>
+#include <onestep/target/v_prediction.hpp>
 #include <onestep/target/velocity.hpp>
 #include <onestep/target/x0.hpp>
 
@@ -9,6 +20,7 @@
 
 #include <cmath>
 
+using onestep::amplification;
 using onestep::conversion;
 using onestep::convert;
 using onestep::epsilon;
@@ -65,6 +77,46 @@ template <class From, class To> void check_pair(From from, To to) {
         CHECK(std::fabs(back.x * x + back.output * converted - given) <
               1e-12 * (1 + std::fabs(back.output)) * (size + std::fabs(back.x * x)));
         CHECK(back.output * there.output == doctest::Approx(1).epsilon(1e-12));
+    }
+}
+
+/// Every pair of targets on a process at random times: x and F made from known x0 and epsilon, F converted, against the value
+/// that x0 and epsilon give. What rounding of x and F may do is bounded by the coefficients.
+template <class P> void check_process(P const& p, double low, double high) {
+    CAPTURE(P::name);
+    uniforms u;
+    for (int trial = 0; trial < 100; ++trial) {
+        marginal const m = marginal_at(p, u(low, high));
+        CAPTURE(m.t);
+        double const clean = u(-3, 3), noise = u(-3, 3), x = m.alpha * clean + m.sigma * noise;
+        auto const each = [&](auto&& visit) {
+            visit(x0{});
+            visit(epsilon{});
+            visit(velocity{});
+            visit(onestep::v_prediction{});
+            visit(onestep::score{});
+            visit(onestep::edm_preconditioned{0.7});
+            visit(onestep::trig_velocity{0.3});
+            visit(onestep::posterior_mean{p, (high - low) / 50});
+            visit(onestep::matched_target{velocity{}, onestep::rectified_flow{}});
+        };
+        each([&](auto const& from) {
+            each([&](auto const& to) {
+                auto const a = from.weights(m), b = to.weights(m);
+                double const given = a.x0 * clean + a.epsilon * noise, wanted = b.x0 * clean + b.epsilon * noise;
+                conversion const c = convert(from, to, m);
+                double const size = std::fabs(wanted) + std::fabs(c.x) * (std::fabs(m.alpha * clean) + std::fabs(m.sigma * noise)) +
+                                    std::fabs(c.output) * (std::fabs(a.x0 * clean) + std::fabs(a.epsilon * noise));
+                CAPTURE(from.name);
+                CAPTURE(to.name);
+                // Weights and the determinant are good to some roundings; the latter cancels for the posterior mean's small steps alone.
+                double const steep =
+                    std::fmax(1, (std::fabs(m.alpha * a.epsilon) + std::fabs(m.sigma * a.x0)) / std::fabs(determinant(from, m)));
+                CHECK(std::fabs(c.x * x + c.output * given - wanted) <= 1e-14 * size * steep);
+                CHECK(is_convertible(from, to, m));
+                CHECK(amplification(from, to, m) == std::fabs(c.output));
+            });
+        });
     }
 }
 
@@ -157,4 +209,42 @@ TEST_CASE("convert: at alpha = 0 epsilon is x / sigma whatever the network says"
     CHECK(convert(x0{}, epsilon{}, end).x == 0.5);
     CHECK(convert(x0{}, epsilon{}, end).output == 0);
     CHECK(convert(velocity{}, epsilon{}, marginal_at(onestep::rectified_flow{}, 1)).x == 1);
+}
+
+TEST_CASE("convert: every pair of targets on every kind of process") {
+    check_process(onestep::rectified_flow{}, 0.02, 0.98);
+    check_process(onestep::variance_preserving{}, 0.02, 0.98);
+    check_process(onestep::sub_variance_preserving{}, 0.02, 0.98);
+    check_process(onestep::edm{}, 0.1, 80);
+    check_process(onestep::trigonometric_flow{}, 0.02, 1.55);
+    check_process(onestep::discrete{}, 1, 1000);
+}
+
+TEST_CASE("convert: how errors grow, by the table") {
+    uniforms u;
+    for (int trial = 0; trial < 200; ++trial) {
+        auto const m = random_marginal(u);
+        double const a = m.alpha, s = m.sigma, w = a * m.sigma_derivative - s * m.alpha_derivative;
+        CHECK(amplification(epsilon{}, x0{}, m) == doctest::Approx(s / a).epsilon(1e-13));
+        CHECK(amplification(x0{}, epsilon{}, m) == doctest::Approx(a / s).epsilon(1e-13));
+        CHECK(amplification(x0{}, velocity{}, m) == doctest::Approx(w / s).epsilon(1e-13));
+        CHECK(amplification(epsilon{}, velocity{}, m) == doctest::Approx(w / a).epsilon(1e-13));
+        CHECK(amplification(velocity{}, x0{}, m) == doctest::Approx(s / w).epsilon(1e-13));
+        CHECK(amplification(velocity{}, epsilon{}, m) == doctest::Approx(a / w).epsilon(1e-13));
+        CHECK(amplification(epsilon{}, onestep::score{}, m) == doctest::Approx(1 / s).epsilon(1e-13));
+        CHECK(amplification(onestep::score{}, x0{}, m) == doctest::Approx(s * s / a).epsilon(1e-13));
+        CHECK(amplification(epsilon{}, epsilon{}, m) == 1);
+    }
+    // DDPM's linear table: an error in epsilon grows by 157 in x0 at the noise end.
+    CHECK(amplification(epsilon{}, x0{}, marginal_at(onestep::discrete{}, 1000)) == doctest::Approx(157.4073).epsilon(1e-6));
+}
+
+TEST_CASE("convert: where it refuses errors grow without bound, where x says it all not at all") {
+    auto const start = marginal_at(onestep::rectified_flow{}, 0), end = marginal_at(onestep::rectified_flow{}, 1);
+    CHECK(amplification(epsilon{}, x0{}, end) == HUGE_VAL);
+    CHECK(amplification(x0{}, epsilon{}, start) == HUGE_VAL);
+    CHECK(amplification(epsilon{}, onestep::score{}, start) == HUGE_VAL);
+    CHECK(amplification(epsilon{}, x0{}, start) == 0);
+    CHECK(amplification(x0{}, epsilon{}, end) == 0);
+    CHECK(amplification(epsilon{}, epsilon{}, end) == 1);
 }

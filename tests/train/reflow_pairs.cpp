@@ -78,7 +78,7 @@ TEST_CASE("reflow_pairs: labels go with their rows and are remembered") {
 TEST_CASE("reflow_pairs: a given grid is followed") {
     cpu device(1);
     struct coarse_end {
-        static double time(double from, double to, int steps, int i) {
+        static double time(rectified_flow const&, double from, double to, int steps, int i) {
             double const s = static_cast<double>(i) / steps;
             return i == steps ? to : from + (to - from) * s * s;
         }

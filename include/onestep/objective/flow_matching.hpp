@@ -1,6 +1,6 @@
 #pragma once
 #include "../backend/random_fill.hpp"
-#include "../time/density.hpp"
+#include "../time/uniform_density.hpp"
 #include "regression_rows.hpp"
 #include "weighting.hpp"
 
@@ -18,7 +18,7 @@ namespace onestep {
 /// the velocity at a drawn time.
 /// Cost: one fused pass for x_t and target.
 /// Source: Lipman et al. 2022 (arXiv:2210.02747); Liu, Gong, Liu 2022 (arXiv:2209.03003).
-template <distance Distance = squared, time_density Density = uniform_density, weighting Weighting = unit_weight> class flow_matching {
+template <distance Distance = squared, spec Density = uniform_density, weighting Weighting = unit_weight> class flow_matching {
 public:
     static constexpr char const* name = "flow_matching";
 
@@ -38,9 +38,11 @@ public:
         T* const target = memory.template take<T>(n * d);
 
         auto const& process = model.process();
+        static_assert(time_density<Density, std::remove_cvref_t<decltype(process)>>,
+                      "This density draws no times for the model's process: see time/density.hpp.");
         random_stream const times = key.at(draw::time);
         upload_rows(device, n, t, rows, [&](index_t row, double& time) {
-            time = density_.sample(times, row, process.t_min(), process.t_max());
+            time = density_.sample(process, times, row);
             marginal const m = marginal_at(process, time);
             conversion const u = model.velocity_at(time);
             return regression_row<double>{m.alpha, m.sigma, m.alpha_derivative, m.sigma_derivative, u.x, u.output, static_cast<double>(weight_(m))};

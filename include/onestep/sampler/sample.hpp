@@ -1,5 +1,6 @@
 #pragma once
 /// From noise to samples.
+#include "../time/uniform_grid.hpp"
 #include "concept.hpp"
 
 namespace onestep {
@@ -31,11 +32,12 @@ index_t solve(Model const& model, Solver const& solver, std::vector<double> cons
 ///     auto x = onestep::sample(model, onestep::heun{.steps = 8}, z);
 ///
 /// Throws domain_error if steps < 1, and what the network throws.
-template <class Model, class Solver, class T, class Backend, grid Grid = uniform_grid>
+template <class Model, class Solver, class T, class Backend, class Grid = uniform_grid>
 tensor<std::remove_const_t<T>, Backend> sample(Model const& model, Solver const& solver, view<T, Backend> z, Grid const& grid = {}) {
     using value = std::remove_const_t<T>;
     static_assert(denoiser<Model>, "A solver asks for a denoiser: model{net, process, target}.");
     static_assert(requires { solver.steps + 1; }, "This is not a solver: see sampler/concept.hpp.");
+    static_assert(onestep::grid<Grid, std::remove_cvref_t<decltype(model.process())>>, "This grid has no times for the model's process: see time/grid.hpp.");
     std::vector<double> const times = times_of(grid, model.process(), solver.steps);
     tensor<value, Backend> x(z.backend(), z.shape());
     affine_step<value, Backend> start(x.view());
@@ -44,7 +46,7 @@ tensor<std::remove_const_t<T>, Backend> sample(Model const& model, Solver const&
     solve(model, solver, times, x.view());
     return x;
 }
-template <class Model, class Solver, class T, class Backend, grid Grid = uniform_grid>
+template <class Model, class Solver, class T, class Backend, class Grid = uniform_grid>
 tensor<T, Backend> sample(Model const& model, Solver const& solver, tensor<T, Backend> const& z, Grid const& grid = {}) {
     return sample(model, solver, z.view(), grid);
 }

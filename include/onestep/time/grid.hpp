@@ -1,6 +1,8 @@
 #pragma once
-/// Where a solver stops. A grid makes steps + 1 falling times from the process's noise end to its data end.
+/// Where a solver stops. A grid makes steps + 1 falling times from a process's noise end to its data end. To add your own,
+/// write `time`: one time of the list.
 #include <cmath>
+#include <concepts>
 #include <vector>
 
 #include "../core/error.hpp"
@@ -9,20 +11,12 @@
 
 namespace onestep {
 
-template <class G>
-concept grid = spec<G> && requires(G const& g, double from, double to, int steps, int i) {
-    { g.time(from, to, steps, i) } -> std::same_as<double>;
+/// Time i of 0 .. steps on a process that is to run from `from` (t_max, noise) to `to` (t_min, data). A grid may start
+/// below `from`; all of this folder end at `to`, those of discrete processes at a level of theirs.
+template <class G, class Process>
+concept grid = spec<G> && process<Process> && requires(G const& g, Process const& p, double from, double to, int steps, int i) {
+    { g.time(p, from, to, steps, i) } -> std::same_as<double>;
 };
-
-/// Equal steps in t: t_i = from + (to - from) i / steps.
-struct uniform_grid {
-    static constexpr char const* name = "uniform_grid";
-    double time(double from, double to, int steps, int i) const { return i == steps ? to : from + (to - from) * i / steps; }
-    void fields(auto&&) const {}
-    friend bool operator==(uniform_grid const&, uniform_grid const&) = default;
-};
-
-static_assert(grid<uniform_grid>);
 
 /// Throws domain_error unless the times move strictly in one direction and there are at least two.
 inline void require_monotone(std::vector<double> const& times) {
@@ -36,11 +30,13 @@ inline void require_monotone(std::vector<double> const& times) {
     }
 }
 
-/// The steps + 1 times of a grid on a process, from noise to data. Throws domain_error if steps < 1.
-template <grid G, process P> std::vector<double> times_of(G const& g, P const& p, int steps) {
+/// The steps + 1 times of a grid on a process, from noise to data. Throws domain_error if steps < 1, if two times
+/// coincide, and what the grid throws.
+template <class G, process P>
+requires grid<G, P> std::vector<double> times_of(G const& g, P const& p, int steps) {
     if (steps < 1) raise<domain_error>(G::name, "steps is " + std::to_string(steps), "at least 1 is needed");
     std::vector<double> times(static_cast<std::size_t>(steps) + 1);
-    for (int i = 0; i <= steps; ++i) times[static_cast<std::size_t>(i)] = g.time(p.t_max(), p.t_min(), steps, i);
+    for (int i = 0; i <= steps; ++i) times[static_cast<std::size_t>(i)] = g.time(p, p.t_max(), p.t_min(), steps, i);
     require_monotone(times);
     return times;
 }

@@ -20,9 +20,10 @@ struct pairs_options {
 ///
 /// Throws domain_error for batch < 1 or steps < 1, not_finite_error if a sample is not finite.
 /// Cost: the solver's evaluations for each row. Source: Liu, Gong, Liu 2022 (arXiv:2209.03003), algorithm 1.
-template <class Model, class Solver, class T, class Backend, grid Grid = uniform_grid>
+template <class Model, class Solver, class T, class Backend, class Grid = uniform_grid>
 dataset<T, Backend> reflow_pairs(Model const& model, Solver const& solver, tensor<T, Backend> z, pairs_options const& options = {}, Grid const& grid = {}) {
     if (options.batch < 1) raise<domain_error>("reflow_pairs", "batch is " + std::to_string(options.batch), "it must be at least 1");
+    static_assert(onestep::grid<Grid, std::remove_cvref_t<decltype(model.process())>>, "This grid has no times for the model's process: see time/grid.hpp.");
     std::vector<double> const times = times_of(grid, model.process(), solver.steps);
     tensor<T, Backend> x(z.backend(), z.shape());
     for (index_t first = 0; first < z.rows(); first += options.batch) {
@@ -39,7 +40,7 @@ dataset<T, Backend> reflow_pairs(Model const& model, Solver const& solver, tenso
 
 /// The same for a network with labels: row r is made for labels(r), and the pairs remember it.
 /// Throws label_error for a label outside [0, classes), shape_error unless there is one a row.
-template <class Model, class Solver, class T, class Backend, grid Grid = uniform_grid>
+template <class Model, class Solver, class T, class Backend, class Grid = uniform_grid>
 dataset<T, Backend> reflow_pairs(Model const& model, Solver const& solver, tensor<T, Backend> z, tensor<std::int32_t, Backend> labels, index_t classes,
                                  pairs_options const& options = {}, Grid const& grid = {}) {
     require_shape("reflow_pairs", "labels", std::as_const(labels).view(), {z.rows()});
