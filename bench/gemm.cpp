@@ -33,14 +33,16 @@ void multiply(benchmark::State& state, case_of_training const& shape, peer who, 
         if (who == peer::onestep) {
             device.gemm(shape.opa, shape.opb, shape.m, shape.n, shape.k, 1.0f, a.data(), lda, b.data(), ldb, 0.0f, c.data(), shape.n);
         } else {
-            host::gemm_tiles<float> const tiles{shape.opa, shape.opb, shape.m, shape.n, shape.k, 1.0f, a.data(), lda, b.data(), ldb, 0.0f, c.data(), shape.n};
+            host::gemm_tiles<float> const tiles{shape.opa, shape.opb, shape.m, shape.n, shape.k,  1.0f,   a.data(),
+                                                lda,       b.data(),  ldb,     0.0f,    c.data(), shape.n};
             if (tiles.count() == 1) tiles(0);
             else device.for_each_index(tiles.count(), tiles);
         }
         benchmark::DoNotOptimize(c.data());
         benchmark::ClobberMemory();
     }
-    state.counters["FLOP/s"] = benchmark::Counter(2.0 * static_cast<double>(shape.m * shape.n * shape.k), benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["FLOP/s"] =
+        benchmark::Counter(2.0 * static_cast<double>(shape.m * shape.n * shape.k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 int const registered = [] {
@@ -62,8 +64,9 @@ int const registered = [] {
     for (auto const& shape : shapes)
         for (int threads = 1; threads <= most; threads *= 2)
             for (peer who : {peer::onestep, peer::eigen}) {
-                std::string const name = std::string("gemm/") + shape.name + "/" + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" +
-                                         std::to_string(shape.k) + "/threads:" + std::to_string(threads) + (who == peer::onestep ? "/onestep" : "/eigen");
+                std::string const name = std::string("gemm/") + shape.name + "/" + std::to_string(shape.m) + "x" + std::to_string(shape.n) +
+                                         "x" + std::to_string(shape.k) + "/threads:" + std::to_string(threads) +
+                                         (who == peer::onestep ? "/onestep" : "/eigen");
                 auto* const entry = benchmark::RegisterBenchmark(name.c_str(), multiply, shape, who, threads);
                 if (threads > 1) entry->UseRealTime();
             }

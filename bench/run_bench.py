@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures onestep, and with --peers PyTorch beside it: the same work on the same cores, in turn. docs/benchmarks.md says how and why.
+"""Measures onestep, and with --peers PyTorch and diffusers beside it: the same work on the same cores, in turn. docs/benchmarks.md says how and why.
 
     bench/run_bench.py [--peers] [--only NAME] [--threads 2] [--rounds 15] [--server PATH]
 """
@@ -129,16 +129,26 @@ def processor():
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def table(entries, titles):
+    """Rows of the works that these peers did, a column for each and one for each ratio."""
+    lines = [f"| work | onestep | {' | '.join(titles)} | {' | '.join(f'{title} / onestep' for title in titles)} |"]
+    lines += ["| --- |" + " ---: |" * (1 + 2 * len(titles))]
+    for name in dict.fromkeys(entry["name"] for entry in entries):
+        rows = {entry["peer"]: entry for entry in entries if entry["name"] == name}
+        if set(rows) != set(titles):
+            continue
+        ours = rows[titles[0]]
+        seconds = [ours["ours_seconds"], *(rows[title]["peer_seconds"] for title in titles)]
+        ratios = [f"{rows[title]['ratio']:.2f}" for title in titles]
+        mark = "" if ours["quiet"] else " *"
+        lines.append(f"| {name}{mark} | {' | '.join([f'{1e3 * s:.3g} ms' for s in seconds] + ratios)} |")
+    return lines
+
+
 def write_page(entries, sides, threads):
     builds = "; ".join(dict.fromkeys(side.about["build"] for side in sides))
     lines = [f"{processor()}, {threads} threads. {builds}.", ""]
-    lines += ["| work | onestep | torch eager | torch compile | eager / onestep | compile / onestep |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
-    for name in dict.fromkeys(entry["name"] for entry in entries):
-        rows = {entry["peer"]: entry for entry in entries if entry["name"] == name}
-        eager, compiled = rows["torch eager"], rows["torch compile"]
-        times = " | ".join(f"{1e3 * s:.3g} ms" for s in (eager["ours_seconds"], eager["peer_seconds"], compiled["peer_seconds"]))
-        mark = "" if eager["quiet"] else " *"
-        lines.append(f"| {name}{mark} | {times} | {eager['ratio']:.2f} | {compiled['ratio']:.2f} |")
+    lines += [*table(entries, ["torch eager", "torch compile"]), "", *table(entries, ["diffusers"])]
     if not all(entry["quiet"] for entry in entries):
         lines += ["", "\\* other programs were busy during this measurement."]
     before, rest = page.read_text().split(begin_mark)
@@ -147,7 +157,7 @@ def write_page(entries, sides, threads):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--peers", action="store_true", help="measure PyTorch too (installs its wheel into build/peers-venv)")
+    options.add_argument("--peers", action="store_true", help="measure PyTorch and diffusers too (installs their wheels into build/peers-venv)")
     options.add_argument("--only", metavar="NAME", help="measure this work alone; the table in docs/benchmarks.md stays as it is")
     options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     options.add_argument("--rounds", type=int, default=15)
@@ -162,18 +172,21 @@ def main():
         install_peers()
         for mode in ("eager", "compile"):
             commands[f"torch {mode}"] = [environment / "bin" / "python", peers / "torch_peer.py", mode]
+        commands["diffusers"] = [environment / "bin" / "python", peers / "diffusers_peer.py"]
     sides = [Side(title, command, given.threads) for title, command in commands.items()]
-    ours, others = sides[0], sides[1:]
+    ours = sides[0]
 
-    known = [name for name in ours.about["names"] if all(name in side.about["names"] for side in others)]
+    known = [name for name in ours.about["names"] if not given.peers or any(name in side.about["names"] for side in sides[1:])]
     names = [name for name in known if given.only in (None, name)]
     if not names:
         sys.exit(f"run_bench.py: --only is {given.only}, this bench knows {', '.join(known)}")
     entries = []
     for name in names:
+        others = [side for side in sides[1:] if name in side.about["names"]]
+        at_work = [ours, *others]
         compare_losses(name, ours, others)
-        medians, rounds, calm = measure(name, sides, given.rounds, given.threads)
-        text = [f"{side.title} {1e3 * seconds:.4g} ms" for side, seconds in zip(sides, medians)]
+        medians, rounds, calm = measure(name, at_work, given.rounds, given.threads)
+        text = [f"{side.title} {1e3 * seconds:.4g} ms" for side, seconds in zip(at_work, medians)]
         text += [f"{seconds / medians[0]:.2f}x" for seconds in medians[1:]]
         print(f"{name}: {', '.join(text)}{'' if calm else ' (the machine was busy)'}", flush=True)
         for side, seconds in zip(others, medians[1:]):

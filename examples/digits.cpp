@@ -57,7 +57,8 @@ real_data embedded(os::cpu& device) {
 
 real_data from_files(os::cpu& device, settings const& s) {
     auto pixels = os::read_idx<float>(device, s.data, {.largest = s.largest});
-    if (pixels.shape().rank() != 4) os::raise<os::shape_error>(s.data, "it holds " + to_string(pixels.shape()), "images [n, h, w] or [n, h, w, c] are needed");
+    if (pixels.shape().rank() != 4)
+        os::raise<os::shape_error>(s.data, "it holds " + to_string(pixels.shape()), "images [n, h, w] or [n, h, w, c] are needed");
     os::dataset<float, os::cpu> images(std::move(pixels));
     if (s.labels.empty()) return {s.data, std::move(images), 0};
     auto const labels = os::read_idx_labels(s.labels);
@@ -85,8 +86,10 @@ struct row {
 class story {
 public:
     story(os::cpu& device, settings const& s, recipe const& r, real_data const& real)
-        : device_(device), settings_(s), recipe_(r), real_(real), judge_(real.classes > 0 ? std::optional(train_classifier(real.all(), real.classes, s.seed)) : std::nullopt),
-          noise_(os::normal<float>(device, real.images.x0().shape().with_rows(s.generate), s.seed + 1000)), labels_(wanted_labels(device, real, s.generate)) {}
+        : device_(device), settings_(s), recipe_(r), real_(real),
+          judge_(real.classes > 0 ? std::optional(train_classifier(real.all(), real.classes, s.seed)) : std::nullopt),
+          noise_(os::normal<float>(device, real.images.x0().shape().with_rows(s.generate), s.seed + 1000)),
+          labels_(wanted_labels(device, real, s.generate)) {}
 
     /// Trains one stage, or what is left of it, keeping a checkpoint. Returns false if it was interrupted.
     template <class Trainer, class Data> bool train(char const* name, Trainer& trainer, Data const& data, index_t steps) {
@@ -113,7 +116,8 @@ public:
 
     /// Generates with a number of Euler steps and measures; the first columns of the same noise go into the picture.
     template <class Model> void measure(char const* method, Model const& model, int steps) {
-        auto const x = real_.classes > 0 ? os::sample(model.given(labels_), os::euler{.steps = steps}, noise_) : os::sample(model, os::euler{.steps = steps}, noise_);
+        auto const x = real_.classes > 0 ? os::sample(model.given(labels_), os::euler{.steps = steps}, noise_)
+                                         : os::sample(model, os::euler{.steps = steps}, noise_);
         double const share = judge_ ? accuracy(*judge_, {x.view(), {}, labels_.view()}) : std::nan("");
         rows_.push_back({method, steps, os::sliced_wasserstein(x, real_.images.x0()), os::energy_distance(x, real_.images.x0()), share});
         pictures_.emplace_back(std::string(method) + (steps == 1 ? ", 1 step" : ", " + std::to_string(steps) + " steps"), shown(x));
@@ -138,7 +142,8 @@ private:
         for (index_t c = 0; c < columns; ++c) {
             std::size_t at = static_cast<std::size_t>(c);
             if (real_.classes > 0) {
-                for (at = from; at + 1 < labels.size() && labels[at] != c % std::min<index_t>(10, real_.classes); ++at) {}
+                for (at = from; at + 1 < labels.size() && labels[at] != c % std::min<index_t>(10, real_.classes); ++at) {
+                }
                 from = (at + 1) % labels.size();
             }
             at %= static_cast<std::size_t>(x.rows());
@@ -190,7 +195,9 @@ nlohmann::ordered_json story::floor() const {
     for (index_t i = 0; i < n; ++i) half[i % 2].insert(half[i % 2].end(), all.begin() + i * d, all.begin() + (i + 1) * d);
     os::tensor<float, os::cpu> const a(device_, x.shape().with_rows(n - n / 2), half[0]), b(device_, x.shape().with_rows(n / 2), half[1]);
     auto const energy = os::energy_distance(a, b);
-    return {{"sliced_wasserstein", static_cast<double>(os::sliced_wasserstein(a, b))}, {"energy_distance", static_cast<double>(energy)}, {"energy_distance_squared", energy.squared}};
+    return {{"sliced_wasserstein", static_cast<double>(os::sliced_wasserstein(a, b))},
+            {"energy_distance", static_cast<double>(energy)},
+            {"energy_distance_squared", energy.squared}};
 }
 
 void story::write(double seconds) {
@@ -198,16 +205,27 @@ void story::write(double seconds) {
     std::vector<os::curve_series> curves;
     for (auto const& c : curves_)
         if (!c.x.empty()) curves.push_back(c);
-    if (!curves.empty()) os::write_curve_svg(settings_.out + "/loss.svg", curves, {.title = "Training loss", .x_label = "step", .y_label = "smoothed loss", .log_y = true});
-    nlohmann::ordered_json result{{"dataset", real_.name}, {"n_real", real_.images.rows()}, {"n_generated", settings_.generate}, {"seed", settings_.seed}, {"seconds", seconds}};
+    if (!curves.empty())
+        os::write_curve_svg(settings_.out + "/loss.svg", curves,
+                            {.title = "Training loss", .x_label = "step", .y_label = "smoothed loss", .log_y = true});
+    nlohmann::ordered_json result{{"dataset", real_.name},
+                                  {"n_real", real_.images.rows()},
+                                  {"n_generated", settings_.generate},
+                                  {"seed", settings_.seed},
+                                  {"seconds", seconds}};
     result["rows"] = nlohmann::ordered_json::array();
     for (row const& r : rows_)
-        result["rows"].push_back({{"method", r.method}, {"steps", r.steps}, {"network_evaluations", r.steps}, {"sliced_wasserstein", r.sliced_wasserstein},
-                                  {"energy_distance", r.energy_distance}, {"class_accuracy", judge_ ? nlohmann::ordered_json(r.class_accuracy) : nlohmann::ordered_json()}});
+        result["rows"].push_back({{"method", r.method},
+                                  {"steps", r.steps},
+                                  {"network_evaluations", r.steps},
+                                  {"sliced_wasserstein", r.sliced_wasserstein},
+                                  {"energy_distance", r.energy_distance},
+                                  {"class_accuracy", judge_ ? nlohmann::ordered_json(r.class_accuracy) : nlohmann::ordered_json()}});
     result["floor"] = floor();
     std::string const text = result.dump(2) + "\n";
     os::write_file_atomically(settings_.out + "/results.json", text);
-    std::printf("floor: two halves of the real data lie %.4f and %.4f apart\n", result["floor"]["sliced_wasserstein"].get<double>(), result["floor"]["energy_distance"].get<double>());
+    std::printf("floor: two halves of the real data lie %.4f and %.4f apart\n", result["floor"]["sliced_wasserstein"].get<double>(),
+                result["floor"]["energy_distance"].get<double>());
     std::printf("wrote digits.png, loss.svg and results.json to %s in %.0f s\n", settings_.out.c_str(), seconds);
 }
 
@@ -220,13 +238,21 @@ int run(settings const& s) {
     story tale(device, s, r, real);
 
     auto const& extents = real.images.x0().shape();
-    os::mlp net(device, {.data = {extents[1], extents[2], extents[3]}, .width = r.width, .blocks = r.blocks, .embedding = r.embedding, .time = {.size = 64, .scale = 100},
-                         .classes = static_cast<int>(real.classes), .seed = s.seed});
+    os::mlp net(device, {.data = {extents[1], extents[2], extents[3]},
+                         .width = r.width,
+                         .blocks = r.blocks,
+                         .embedding = r.embedding,
+                         .time = {.size = 64, .scale = 100},
+                         .classes = static_cast<int>(real.classes),
+                         .seed = s.seed});
     os::model flow{net, os::rectified_flow{}, os::velocity{}};
 
     // 1. Rectified flow: data and noise meet at random.
-    os::trainer first{flow, os::flow_matching{}, os::adam{.rate = 2e-3},
-                      {.batch = r.batch, .clip = 1, .seed = s.seed, .progress = "flow     "}, os::cosine_rate{.steps = r.flow, .warmup = r.flow / 40, .floor = 0.02}};
+    os::trainer first{flow,
+                      os::flow_matching{},
+                      os::adam{.rate = 2e-3},
+                      {.batch = r.batch, .clip = 1, .seed = s.seed, .progress = "flow     "},
+                      os::cosine_rate{.steps = r.flow, .warmup = r.flow / 40, .floor = 0.02}};
     if (!tale.train("flow", first, real.images, r.flow)) return 130;
     tale.print_header();
     for (int steps : {1, 2, 4, 8, 64}) tale.measure("flow", first.averaged(), steps);
@@ -235,16 +261,22 @@ int run(settings const& s) {
     auto const pairs = tale.pairs(first.averaged(), 8);
     os::mlp straight = first.averaged().network();
     os::model reflowed{straight, os::rectified_flow{}, os::velocity{}};
-    os::trainer second{reflowed, os::flow_matching{}, os::adam{.rate = 1e-3},
-                       {.batch = r.batch, .clip = 1, .seed = s.seed + 1, .progress = "reflow   "}, os::cosine_rate{.steps = r.reflow, .warmup = r.reflow / 40, .floor = 0.02}};
+    os::trainer second{reflowed,
+                       os::flow_matching{},
+                       os::adam{.rate = 1e-3},
+                       {.batch = r.batch, .clip = 1, .seed = s.seed + 1, .progress = "reflow   "},
+                       os::cosine_rate{.steps = r.reflow, .warmup = r.reflow / 40, .floor = 0.02}};
     if (!tale.train("reflow", second, pairs, r.reflow)) return 130;
     for (int steps : {1, 2, 4}) tale.measure("reflow", second.averaged(), steps);
 
     // 3. One step: the straightened network learns where each path of the flow ends.
     os::mlp direct = second.averaged().network();
     os::model one_step{direct, os::rectified_flow{}, os::velocity{}};
-    os::trainer last{one_step, os::one_step_distillation{os::pseudo_huber{.c = 0.1}}, os::adam{.rate = 1e-3},
-                     {.batch = r.batch, .clip = 1, .seed = s.seed + 2, .progress = "distilled"}, os::cosine_rate{.steps = r.distil, .warmup = r.distil / 40, .floor = 0.02}};
+    os::trainer last{one_step,
+                     os::one_step_distillation{os::pseudo_huber{.c = 0.1}},
+                     os::adam{.rate = 1e-3},
+                     {.batch = r.batch, .clip = 1, .seed = s.seed + 2, .progress = "distilled"},
+                     os::cosine_rate{.steps = r.distil, .warmup = r.distil / 40, .floor = 0.02}};
     if (!tale.train("distilled", last, pairs, r.distil)) return 130;
     tale.measure("distilled", last.averaged(), 1);
 
@@ -263,7 +295,9 @@ int main(int argc, char** argv) {
     app.add_option("--out", s.out, "folder for pictures, results and checkpoints")->capture_default_str();
     app.add_option("--seed", s.seed, "of weights, batches and noise")->capture_default_str();
     app.add_option("--threads", s.threads, "0: one a core; the results are the same for any number")->capture_default_str();
-    app.add_option("--generate", s.generate, "images to generate for each measurement")->capture_default_str()->check(CLI::Range(2, 1'000'000));
+    app.add_option("--generate", s.generate, "images to generate for each measurement")
+        ->capture_default_str()
+        ->check(CLI::Range(2, 1'000'000));
     app.add_flag("--quick", s.quick, "a run of seconds, to see that everything works");
     app.add_flag("--fresh", s.fresh, "begin again, even if there are checkpoints");
     CLI11_PARSE(app, argc, argv);

@@ -10,35 +10,46 @@
 #include <onestep/core/tensor.hpp>
 #include <onestep/core/view.hpp>
 #include <onestep/process/rectified_flow.hpp>
+#include <onestep/process/sde.hpp>
 #include <onestep/target/concept.hpp>
 
 namespace onestep::test {
 
-/// Data N(mean, deviation^2), each element for itself, on rectified flow. With D = alpha^2 deviation^2 + sigma^2:
+/// What an exact network is asked, undone: it is told `told` of the time t and reads input_scale * x_t. The clocks known here
+/// are the processes' own and the one of edm_preconditioned.
+template <class Target, class Process> marginal asked_at(Process const& process, double told) {
+    if constexpr (tells_network_time<Target>) return marginal_at(process, time_of_noise_to_signal(process, std::exp(4 * told)));
+    else if constexpr (discrete_process<Process>) return marginal_at(process, told + 1);
+    else return marginal_at(process, told);
+}
+
+/// Data N(mean, deviation^2), each element for itself, on any process. With V = alpha^2 deviation^2 + sigma^2:
 ///
-///     E[x0 | x] = mean + alpha deviation^2 (x - alpha mean) / D       E[epsilon | x] = sigma (x - alpha mean) / D
+///     E[x0 | x] = mean + alpha deviation^2 (x - alpha mean) / V       E[epsilon | x] = sigma (x - alpha mean) / V
 ///
-/// The flow carries x_t = alpha mean + sqrt(D(t)) z along with z fixed.
-template <class Target> struct gaussian_data {
+/// The flow carries x_t = alpha mean + sqrt(V(t)) z along with z fixed.
+template <class Target, class Process = rectified_flow> struct gaussian_data {
     double mean = 0, deviation = 1;
     Target target = {};
+    Process process = {};
 
     template <class T> void operator()(view<T const, cpu> x, view<T const, cpu> t, view<T, cpu> y) const {
         for (index_t r = 0; r < x.rows(); ++r) {
-            marginal const m = marginal_at(rectified_flow{}, static_cast<double>(t.data()[r]));
+            marginal const m = asked_at<Target>(process, static_cast<double>(t.data()[r]));
             target_weights const w = target.weights(m);
-            double const variance = m.alpha * m.alpha * deviation * deviation + m.sigma * m.sigma;
+            double const variance = m.alpha * m.alpha * deviation * deviation + m.sigma * m.sigma, scale = input_scale_of(target, m);
             for (index_t c = 0; c < x.cols(); ++c) {
-                double const centred = (static_cast<double>(x.data()[r * x.cols() + c]) - m.alpha * mean) / variance;
+                double const centred = (static_cast<double>(x.data()[r * x.cols() + c]) / scale - m.alpha * mean) / variance;
                 double const clean = mean + m.alpha * deviation * deviation * centred, noise = m.sigma * centred;
                 y.data()[r * x.cols() + c] = static_cast<T>(w.x0 * clean + w.epsilon * noise);
             }
         }
     }
+    /// sqrt(V).
+    double spread(double t) const { return std::hypot(process.alpha(t) * deviation, process.sigma(t)); }
     /// Where the flow carries x from time t to time s.
     double flow(double x, double t, double s) const {
-        auto const spread = [&](double time) { return std::sqrt((1 - time) * (1 - time) * deviation * deviation + time * time); };
-        return (1 - s) * mean + (x - (1 - t) * mean) * spread(s) / spread(t);
+        return process.alpha(s) * mean + (x - process.alpha(t) * mean) * spread(s) / spread(t);
     }
 };
 
@@ -62,7 +73,8 @@ struct mixture {
         };
         for (component const& c : components) largest = std::fmax(largest, exponent(c));
         for (component const& c : components) {
-            double const share = std::exp(exponent(c) - largest), variance = m.alpha * m.alpha * c.deviation * c.deviation + m.sigma * m.sigma;
+            double const share = std::exp(exponent(c) - largest),
+                         variance = m.alpha * m.alpha * c.deviation * c.deviation + m.sigma * m.sigma;
             total += share;
             for (std::size_t k = 0; k < 2; ++k) {
                 double const centred = (x[k] - m.alpha * c.mean[k]) / variance;
@@ -84,7 +96,8 @@ struct mixture {
             std::size_t k = 0;
             while (k + 1 < components.size() && rest >= components[k].weight) rest -= components[k++].weight;
             for (std::uint64_t c = 0; c < 2; ++c)
-                values.push_back(static_cast<T>(components[k].mean[c] + components[k].deviation * static_cast<double>(normal_deviate(place, r, c))));
+                values.push_back(
+                    static_cast<T>(components[k].mean[c] + components[k].deviation * static_cast<double>(normal_deviate(place, r, c))));
         }
         return {device, {n, 2}, values};
     }
@@ -110,16 +123,19 @@ struct mixture {
 /// Three clusters at unequal weights: no symmetry that could hide a mistake.
 inline mixture three_clusters() { return {{{0.5, {1.5, 0.5}, 0.4}, {0.3, {-1, 1}, 0.5}, {0.2, {-0.5, -1.5}, 0.3}}}; }
 
-/// The exact network of a mixture on rectified flow.
-template <class Target> struct mixture_data {
+/// The exact network of a mixture on any process.
+template <class Target, class Process = rectified_flow> struct mixture_data {
     mixture data;
     Target target = {};
+    Process process = {};
 
     template <class T> void operator()(view<T const, cpu> x, view<T const, cpu> t, view<T, cpu> y) const {
         for (index_t r = 0; r < x.rows(); ++r) {
-            marginal const m = marginal_at(rectified_flow{}, static_cast<double>(t.data()[r]));
+            marginal const m = asked_at<Target>(process, static_cast<double>(t.data()[r]));
             target_weights const w = target.weights(m);
-            auto const [clean, noise] = data.posterior({static_cast<double>(x.data()[2 * r]), static_cast<double>(x.data()[2 * r + 1])}, m);
+            double const scale = input_scale_of(target, m);
+            auto const [clean, noise] =
+                data.posterior({static_cast<double>(x.data()[2 * r]) / scale, static_cast<double>(x.data()[2 * r + 1]) / scale}, m);
             for (std::size_t k = 0; k < 2; ++k)
                 y.data()[2 * r + static_cast<index_t>(k)] = static_cast<T>(w.x0 * clean[k] + w.epsilon * noise[k]);
         }

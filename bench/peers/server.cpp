@@ -7,6 +7,8 @@
 #include <onestep/onestep.hpp>
 #include <sstream>
 
+#include "../standing_output.hpp"
+
 namespace os = onestep;
 using os::index_t;
 
@@ -20,9 +22,10 @@ constexpr char const* instructions = "AVX2";
 constexpr char const* instructions = "baseline";
 #endif
 
-/// Something that can be run again and again; `losses` is for works that train.
+/// Something that can be run again and again; `prepare` goes before each run and is not timed, `exported` is for works that train.
 struct work {
     virtual ~work() = default;
+    virtual void prepare() {}
     virtual void run() = 0;
     virtual std::vector<double> exported(std::string const&) { throw std::runtime_error("nothing to export"); }
 };
@@ -32,8 +35,9 @@ class mlp_training : public work {
 public:
     mlp_training(os::cpu& device, int width, index_t batch)
         : device_(device), batch_(batch), data_(os::normal<float>(device, {65'536, 2}, 1)),
-          net_(device, {.data = {2}, .width = width, .blocks = 2, .time = {.size = 128, .scale = 1000}}), adam_(os::adam{.rate = 1e-3}, net_),
-          ema_(os::average_options{.decay = 0.999, .ramp = false}, flow_), source_({data_.view()}, batch, 1) {}
+          net_(device, {.data = {2}, .width = width, .blocks = 2, .time = {.size = 128, .scale = 1000}}),
+          adam_(os::adam{.rate = 1e-3}, net_), ema_(os::average_options{.decay = 0.999, .ramp = false}, flow_),
+          source_({data_.view()}, batch, 1) {}
 
     void run() override {
         os::accumulate(objective_, flow_, source_.at(step_), os::random_key{1, static_cast<std::uint64_t>(step_)});
@@ -42,7 +46,8 @@ public:
     }
     std::vector<double> exported(std::string const& folder) override {
         auto const x0 = os::normal<float>(device_, {batch_, 2}, 5), z = os::normal<float>(device_, {batch_, 2}, 6);
-        os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user), 0.05);  // the last layers start at zero: give them something to do
+        os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user),
+                        0.05);  // the last layers start at zero: give them something to do
         os::random_key const key{8};
         std::vector<float> t;
         for (index_t r = 0; r < batch_; ++r) t.push_back(static_cast<float>(os::uniform(key.at(os::draw::time), r)));
@@ -60,7 +65,8 @@ public:
 
 private:
     static void write(std::string const& path, std::vector<float> const& values) {
-        std::ofstream(path, std::ios::binary).write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+        std::ofstream(path, std::ios::binary)
+            .write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
     }
     /// The order that docs/benchmarks.md names: the blocks' projections lie in one matrix here, between their layers there.
     std::vector<float> in_export_order() {
@@ -97,7 +103,8 @@ private:
 /// x' = a x + b F (+ d z), in place.
 class sampler_step : public work {
 public:
-    sampler_step(os::cpu& device, os::shape const& shape, bool noise) : x_(os::normal<float>(device, shape, 1)), f_(os::normal<float>(device, shape, 2)), noise_(noise) {}
+    sampler_step(os::cpu& device, os::shape const& shape, bool noise)
+        : x_(os::normal<float>(device, shape, 1)), f_(os::normal<float>(device, shape, 2)), noise_(noise) {}
     void run() override {
         os::affine_step step(x_.view());
         step.add(0.95, x_.view()).add(-0.15, f_.view());
@@ -122,8 +129,66 @@ private:
     std::uint64_t draw_ = 0;
 };
 
+/// One step of a solver inside a run of 50, which begins anew from the same noise when it has ended.
+template <class Process, class Target, class Grid, class Solver> class solver_step : public work {
+public:
+    solver_step(os::cpu& device, os::shape const& shape, Process const& process, Target const& target, Grid const& grid,
+                Solver const& solver)
+        : z_(os::normal<float>(device, shape, 1)), x_(device, shape), net_(device, shape), model_(net_, process, target),
+          run_(model_, solver, os::times_of(grid, process, 50), x_.view(), os::random_key{3}) {
+        restart();
+    }
+    void prepare() override {
+        if (run_.done()) restart();
+    }
+    void run() override { run_.advance(); }
+
+private:
+    void restart() {
+        x_.backend().copy(z_.data(), z_.size(), x_.data());
+        run_.begin();
+    }
+
+    os::tensor<float, os::cpu> z_, x_;
+    standing_output<float> net_;
+    os::model<standing_output<float>&, Process, Target> model_;
+    os::sampling<decltype(model_), Solver, float, os::cpu> run_;
+};
+
+using maker = std::function<std::unique_ptr<work>(os::cpu&)>;
+
+/// step_NAME_SIZE for both sizes.
+template <class Process, class Target, class Grid, class Solver>
+void add_steps(std::map<std::string, maker>& works, std::string const& name, Process const& process, Target const& target, Grid const& grid,
+               Solver const& solver) {
+    for (index_t side : {32, 256}) {
+        std::string const size = std::to_string(side);
+        works["step_" + name + "_64x3x" + size + "x" + size] = [=](os::cpu& device) {
+            os::shape const shape{64, side, side, 3};
+            return std::make_unique<solver_step<Process, Target, Grid, Solver>>(device, shape, process, target, grid, solver);
+        };
+    }
+}
+
 class server {
 public:
+    server() {
+        os::discrete const images{os::scaled_linear_schedule{}};     // Stable Diffusion's
+        os::edm const levels{.sigma_min = 0.03, .sigma_max = 14.6};  // the same levels, as k-diffusion sees them
+        os::epsilon const noise;
+        os::leading_grid const multistep{.multistep = true};
+        add_steps(works_, "ddim", images, noise, os::leading_grid{}, os::ddim{});
+        add_steps(works_, "ddim_eta1", images, noise, os::leading_grid{}, os::ddim{.eta = 1});
+        add_steps(works_, "ancestral", images, noise, os::leading_grid{}, os::ancestral{});
+        add_steps(works_, "dpm_solver_2m", images, noise, multistep, os::dpm_solver_2m{});
+        add_steps(works_, "dpm_solver_3m", images, noise, multistep, os::dpm_solver_3m{});
+        add_steps(works_, "dpm_solver_sde", images, noise, multistep, os::dpm_solver_sde{});
+        add_steps(works_, "unipc", images, noise, multistep, os::unipc{});
+        add_steps(works_, "euler_ancestral", levels, noise, os::karras_grid{}, os::euler_ancestral{});
+        add_steps(works_, "euler", levels, noise, os::karras_grid{}, os::euler{});
+        add_steps(works_, "heun", levels, noise, os::karras_grid{}, os::heun{});
+        add_steps(works_, "flow_match_euler", os::rectified_flow{}, os::velocity{}, os::uniform_grid{}, os::euler{});
+    }
     std::string answer(std::string const& line) {
         std::istringstream words(line);
         std::string name, folder;
@@ -160,9 +225,13 @@ private:
     std::vector<double> timed(std::string const& name, int runs) {
         auto const now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
         choose(name);
-        for (double const begin = now(); now() - begin < 0.03;) work_->run();
+        for (double const begin = now(); now() - begin < 0.03;) {
+            work_->prepare();
+            work_->run();
+        }
         std::vector<double> seconds;
         for (int i = 0; i < runs; ++i) {
+            work_->prepare();
             double const begin = now();
             work_->run();
             seconds.push_back(now() - begin);
@@ -184,13 +253,25 @@ private:
     std::unique_ptr<os::cpu> device_ = std::make_unique<os::cpu>();
     std::string current_;
     std::unique_ptr<work> work_;
-    std::map<std::string, std::function<std::unique_ptr<work>(os::cpu&)>> const works_{
+    std::map<std::string, maker> works_{
         {"mlp_train_256x1024", [](os::cpu& d) { return std::make_unique<mlp_training>(d, 256, 1024); }},
         {"mlp_train_128x256", [](os::cpu& d) { return std::make_unique<mlp_training>(d, 128, 256); }},
-        {"sampler_step_64x3x32x32", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, true); }},
-        {"sampler_step_64x3x256x256", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, true); }},
-        {"sampler_step_64x3x32x32_deterministic", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, false); }},
-        {"sampler_step_64x3x256x256_deterministic", [](os::cpu& d) { return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, false); }},
+        {"sampler_step_64x3x32x32",
+         [](os::cpu& d) {
+             return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, true);
+         }},
+        {"sampler_step_64x3x256x256",
+         [](os::cpu& d) {
+             return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, true);
+         }},
+        {"sampler_step_64x3x32x32_deterministic",
+         [](os::cpu& d) {
+             return std::make_unique<sampler_step>(d, os::shape{64, 32, 32, 3}, false);
+         }},
+        {"sampler_step_64x3x256x256_deterministic",
+         [](os::cpu& d) {
+             return std::make_unique<sampler_step>(d, os::shape{64, 256, 256, 3}, false);
+         }},
         {"normals", [](os::cpu& d) { return std::make_unique<normals>(d, large_count); }},
     };
 };

@@ -1,15 +1,11 @@
-"""The PyTorch side of the comparison: python torch_peer.py eager|compile
-
-Reads one request a line and answers with one line of JSON (docs/benchmarks.md): list | threads N | NAME runs | losses NAME folder.
-"""
-import json
+"""The PyTorch side of the comparison: python torch_peer.py eager|compile. Started by run_bench.py."""
 import math
 import pathlib
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
+from peer import Peer
 from torch import nn
 
 compiling = sys.argv[1] == "compile"
@@ -155,47 +151,5 @@ works = {
     "sampler_step_64x3x256x256_deterministic": lambda: SamplerStep(large, False),
     "normals": lambda: Normals(1 << 24),
 }
-current = (None, None)
-
-
-def timed(name, runs):
-    """Seconds of each of `runs` runs, after a warm-up of 30 ms: the caches are cold and the threads asleep after the other side's turn."""
-    global current
-    if current[0] != name:
-        current = (None, None)
-        torch._dynamo.reset()
-        current = (name, works[name]())
-        for _ in range(3):
-            current[1].step()
-    step, seconds, begin = current[1].step, [], time.perf_counter()
-    step()
-    while time.perf_counter() - begin < 0.03:
-        step()
-    for _ in range(runs):
-        begin = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - begin)
-    return seconds
-
-
-def answer(words):
-    global current
-    if words[0] == "list":
-        build = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
-        return {"names": list(works), "build": build}
-    if words[0] == "threads":
-        torch.set_num_threads(int(words[1]))
-        current = (None, None)
-        return {"threads": torch.get_num_threads()}
-    if words[0] == "losses":
-        torch._dynamo.reset()
-        return {"name": words[1], "losses": works[words[1]]().losses(words[2])}
-    return {"name": words[0], "seconds": timed(words[0], int(words[1]))}
-
-
-torch.manual_seed(0)
-for line in sys.stdin:
-    try:
-        print(json.dumps(answer(line.split())), flush=True)
-    except Exception as error:  # the caller shows it; the next request may still work
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+build = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+Peer(build, works).serve()

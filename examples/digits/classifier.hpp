@@ -66,13 +66,15 @@ struct cross_entropy_gradient {
         for (onestep::index_t c = 1; c < classes; ++c) largest = s[c] > largest ? s[c] : largest;
         for (onestep::index_t c = 0; c < classes; ++c) sum += onestep::math::exp(s[c] - largest);
         for (onestep::index_t c = 0; c < classes; ++c)
-            gradient[r * classes + c] = (onestep::math::exp(s[c] - largest) / sum - (c == labels[r] ? 1.0f : 0.0f)) / static_cast<float>(rows);
+            gradient[r * classes + c] =
+                (onestep::math::exp(s[c] - largest) / sum - (c == labels[r] ? 1.0f : 0.0f)) / static_cast<float>(rows);
     }
 };
 
 /// Trains on labelled images with a little noise on each, so that it does not lean on single pixels.
 template <onestep::backend Backend>
-classifier<Backend> train_classifier(onestep::batch<float, Backend> const& data, onestep::index_t classes, std::uint64_t seed, onestep::index_t steps = 1500) {
+classifier<Backend> train_classifier(onestep::batch<float, Backend> const& data, onestep::index_t classes, std::uint64_t seed,
+                                     onestep::index_t steps = 1500) {
     using onestep::index_t;
     Backend& device = data.x0.backend();
     constexpr index_t rows = 128;
@@ -80,7 +82,8 @@ classifier<Backend> train_classifier(onestep::batch<float, Backend> const& data,
     onestep::optimizer adam(onestep::adam{.rate = 2e-3}, net);
     onestep::cosine_rate const rate{.steps = steps};
     onestep::batch_source<float, Backend> source(data, rows, seed);
-    onestep::tensor<float, Backend> x(device, data.x0.shape().with_rows(rows)), scores(device, {rows, classes}), gradient(device, {rows, classes});
+    onestep::tensor<float, Backend> x(device, data.x0.shape().with_rows(rows)), scores(device, {rows, classes}),
+        gradient(device, {rows, classes});
     for (index_t step = 0; step < steps; ++step) {
         auto const batch = source.at(step);
         onestep::affine_step<float, Backend> noisy(x.view());

@@ -8,7 +8,8 @@
 #include <vector>
 
 /// Two interleaved half circles with noise of deviation 0.06, centred, in a square of about 3 by 2.
-template <onestep::backend Backend> onestep::tensor<float, Backend> half_moons(Backend& device, onestep::index_t n, std::uint64_t seed = 1) {
+template <onestep::backend Backend>
+onestep::tensor<float, Backend> half_moons(Backend& device, onestep::index_t n, std::uint64_t seed = 1) {
     onestep::random_stream const numbers = onestep::random_key{seed}.at(onestep::draw::user);
     std::vector<float> points;
     for (onestep::index_t i = 0; i < n; ++i) {
@@ -29,7 +30,8 @@ inline void draw_points(std::string const& path, std::vector<std::pair<std::stri
         std::vector<double> count(side * side, 0);
         double most = 1;
         for (std::size_t i = 0; i + 1 < points.size(); i += 2) {
-            int const x = static_cast<int>((static_cast<double>(points[i]) + 2.5) / 5 * side), y = static_cast<int>((2.5 - static_cast<double>(points[i + 1])) / 5 * side);
+            int const x = static_cast<int>((static_cast<double>(points[i]) + 2.5) / 5 * side),
+                      y = static_cast<int>((2.5 - static_cast<double>(points[i + 1])) / 5 * side);
             if (x < 0 || y < 0 || x >= side || y >= side) continue;
             most = std::max(most, count[static_cast<std::size_t>(y * side + x)] += 1);
         }

@@ -117,7 +117,8 @@ TEST_CASE_TEMPLATE("cpu products agree with a triple loop and have the same bits
         for (op opb : operations)
             for (int round = 0; round < 12; ++round) {
                 index_t const m = 1 + numbers.below(200), n = 1 + numbers.below(200), k = numbers.below(300);
-                product<T> const p(opa, opb, m, n, k, factors[numbers.below(3)], factors[numbers.below(3)], numbers.below(3), numbers.bits());
+                product<T> const p(opa, opb, m, n, k, factors[numbers.below(3)], factors[numbers.below(3)], numbers.below(3),
+                                   numbers.bits());
                 CAPTURE(m);
                 CAPTURE(n);
                 CAPTURE(k);

@@ -18,7 +18,8 @@ namespace {
 /// Runs the items of a plan made for so many threads, the last first.
 struct plan_for {
     int threads;
-    template <class T, class... Rest> void operator()(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, Rest... rest) const {
+    template <class T, class... Rest>
+    void operator()(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, Rest... rest) const {
         host::gemm_plan<T> const plan(threads, opa, opb, m, n, k, alpha, a, rest...);
         for (index_t i = plan.count(); i-- > 0;) plan(i);
     }
@@ -93,12 +94,17 @@ TEST_CASE("a planned product has no items when C is empty and takes several thre
     CHECK(host::gemm_plan<float>(4, op::plain, op::plain, 0, 5, 6, 1.0f, in, 6, in, 5, 0.0f, out, 5).count() == 0);
     CHECK(host::gemm_plan<float>(4, op::plain, op::plain, 5, 0, 6, 1.0f, in, 6, in, 1, 0.0f, out, 1).count() == 0);
 #if defined(ONESTEP_VECTOR_GEMM)
-    struct extents { index_t m, n, k; };
+    struct extents {
+        index_t m, n, k;
+    };
     for (extents e : {extents{128, 128, 256}, {256, 64, 64}, {64, 1024, 1024}, {1024, 2, 256}, {1024, 16, 64}, {64, 64, 1024}})
         for (op opa : operations) {
             CAPTURE(e.m);
             CAPTURE(e.n);
-            CHECK(host::gemm_plan<float>(2, opa, op::plain, e.m, e.n, e.k, 1.0f, in, opa == op::plain ? e.k : e.m, in, e.n, 0.0f, out, e.n).count() % 2 == 0);
+            CHECK(host::gemm_plan<float>(2, opa, op::plain, e.m, e.n, e.k, 1.0f, in, opa == op::plain ? e.k : e.m, in, e.n, 0.0f, out, e.n)
+                          .count() %
+                      2 ==
+                  0);
         }
 #endif
 }

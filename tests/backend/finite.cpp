@@ -22,6 +22,6 @@ TEST_CASE("finite: counts NaN and infinity wherever they stand") {
         CHECK(count_not_finite(spoilt.view()) == (n > 1 ? 2 : 1));
     }
     tensor<double, test::backend_type> const x(test::device(), {2, 2}, {1, nan, 0, infinity});
-    CHECK_THROWS_WITH_AS(require_finite("samples", x.view()), "not_finite_error: samples: 2 of 4 values are NaN or infinite, all must be finite",
-                         not_finite_error);
+    CHECK_THROWS_WITH_AS(require_finite("samples", x.view()),
+                         "not_finite_error: samples: 2 of 4 values are NaN or infinite, all must be finite", not_finite_error);
 }

@@ -72,9 +72,11 @@ template <class T> struct product {
                     sum += left * right;
                     size += std::abs(left * right);
                 }
-                double const before = beta == T(0) ? 0 : static_cast<double>(beta) * static_cast<double>(c[static_cast<std::size_t>(i * ldc + j)]);
+                double const before =
+                    beta == T(0) ? 0 : static_cast<double>(beta) * static_cast<double>(c[static_cast<std::size_t>(i * ldc + j)]);
                 double const difference = std::abs(given - (static_cast<double>(alpha) * sum + before));
-                double const unit = static_cast<double>(std::numeric_limits<T>::epsilon()) * (size * (1 + std::abs(static_cast<double>(alpha))) + std::abs(before));
+                double const unit = static_cast<double>(std::numeric_limits<T>::epsilon()) *
+                                    (size * (1 + std::abs(static_cast<double>(alpha))) + std::abs(before));
                 worst = difference <= 1e30 ? std::max(worst, difference / unit) : std::numeric_limits<double>::infinity();
             }
         return worst;

@@ -12,8 +12,8 @@ namespace {
 
 struct by_tiles {
     template <class T>
-    void operator()(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta, T* c,
-                    index_t ldc) const {
+    void operator()(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta,
+                    T* c, index_t ldc) const {
         host::gemm_tiles<T> const tiles{opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc};
         for (index_t i = tiles.count(); i-- > 0;) tiles(i);
     }

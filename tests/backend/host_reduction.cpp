@@ -28,7 +28,8 @@ TEST_CASE("row and column sums of small integers are exact for extents around ev
         for (index_t cols : {1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 128, 200}) {
             CAPTURE(rows);
             CAPTURE(cols);
-            std::vector<double> x(static_cast<std::size_t>(rows * cols)), by_row(static_cast<std::size_t>(rows), -1), by_column(static_cast<std::size_t>(cols), -1);
+            std::vector<double> x(static_cast<std::size_t>(rows * cols)), by_row(static_cast<std::size_t>(rows), -1),
+                by_column(static_cast<std::size_t>(cols), -1);
             for (index_t i = 0; i < rows * cols; ++i) x[static_cast<std::size_t>(i)] = static_cast<double>((i * 7) % 23);
             host::row_sum<double, element, put<double>> const row{cols, {x.data(), cols}, {by_row.data()}};
             for (index_t r = 0; r < rows; ++r) row(r);

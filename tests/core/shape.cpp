@@ -33,9 +33,7 @@ TEST_CASE("shape: a vector has one element a row, and an empty batch is a shape"
     CHECK(shape{0, 7}.cols() == 7);
 }
 
-TEST_CASE("shape: sizes above 32 bits are right") {
-    CHECK(shape{1 << 20, 1 << 20}.size() == onestep::index_t(1) << 40);
-}
+TEST_CASE("shape: sizes above 32 bits are right") { CHECK(shape{1 << 20, 1 << 20}.size() == onestep::index_t(1) << 40); }
 
 TEST_CASE("shape: with_rows changes the first extent alone, and gives rank 0 one") {
     CHECK(shape{16, 28, 28, 1}.with_rows(3) == shape{3, 28, 28, 1});

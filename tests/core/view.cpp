@@ -79,9 +79,7 @@ TEST_CASE("view: a writable view becomes a read-only one, and nothing else conve
     CHECK(constant.shape() == shape{2, 3});
 }
 
-TEST_CASE("view: one that views nothing is empty") {
-    CHECK(view<float, cpu>().empty());
-}
+TEST_CASE("view: one that views nothing is empty") { CHECK(view<float, cpu>().empty()); }
 
 TEST_CASE("view: require_shape names who asks and what is wrong") {
     cpu device;

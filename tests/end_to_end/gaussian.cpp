@@ -87,7 +87,8 @@ TEST_CASE("end to end: distances tell the samples of a Gaussian from those of an
         return sample(model{net, rectified_flow{}, velocity{}}, heun{.steps = 20}, normal<float>(device, {3000, 2}, seed));
     };
     auto truth = normal<float>(device, {3000, 2}, 77);
-    for (index_t i = 0; i < truth.size(); ++i) truth.data()[i] = static_cast<float>(mean + deviation * static_cast<double>(truth.data()[i]));
+    for (index_t i = 0; i < truth.size(); ++i)
+        truth.data()[i] = static_cast<float>(mean + deviation * static_cast<double>(truth.data()[i]));
     CHECK(energy_distance(from(mean, deviation, 5), truth).squared < 1e-3);
     CHECK(sliced_wasserstein(from(mean, deviation, 5), truth) < 0.03);
     CHECK(energy_distance(from(mean + 0.15, deviation, 5), truth).squared > 5e-3);

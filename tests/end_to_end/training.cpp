@@ -42,19 +42,28 @@ TEST_CASE("end to end: slow: training, reflow and distillation lead to one step"
     model flow{net, rectified_flow{}, velocity{}};
     double const untrained = far(flow, heun{.steps = 20});
 
-    trainer first{flow, flow_matching{}, adam{.rate = 3e-3}, {.batch = 256, .ema = 0.99, .seed = 1}, cosine_rate{.steps = 800, .warmup = 50}};
+    trainer first{
+        flow, flow_matching{}, adam{.rate = 3e-3}, {.batch = 256, .ema = 0.99, .seed = 1}, cosine_rate{.steps = 800, .warmup = 50}};
     first.run(data, 800);
     double const trained = far(first.averaged(), heun{.steps = 20}), trained_one_step = far(first.averaged(), euler{.steps = 1});
     flipped<mlp<float, cpu>> const turned{first.averaged().network()};
     double const wrong_way = far(model{turned, rectified_flow{}, velocity{}}, heun{.steps = 20});
 
     auto const pairs = reflow_pairs(first.averaged(), heun{.steps = 20}, normal<float>(device, {8000, 2}, 4));
-    trainer second{first.averaged(), flow_matching{}, adam{.rate = 2e-3}, {.batch = 256, .ema = 0.99, .seed = 2}, cosine_rate{.steps = 500, .warmup = 50}};
+    trainer second{first.averaged(),
+                   flow_matching{},
+                   adam{.rate = 2e-3},
+                   {.batch = 256, .ema = 0.99, .seed = 2},
+                   cosine_rate{.steps = 500, .warmup = 50}};
     second.run(pairs, 500);
     double const reflowed_one_step = far(second.averaged(), euler{.steps = 1});
 
     auto const straight = reflow_pairs(second.averaged(), heun{.steps = 10}, normal<float>(device, {8000, 2}, 5));
-    trainer last{second.averaged(), one_step_distillation{}, adam{.rate = 2e-3}, {.batch = 256, .ema = 0.99, .seed = 3}, cosine_rate{.steps = 500, .warmup = 50}};
+    trainer last{second.averaged(),
+                 one_step_distillation{},
+                 adam{.rate = 2e-3},
+                 {.batch = 256, .ema = 0.99, .seed = 3},
+                 cosine_rate{.steps = 500, .warmup = 50}};
     last.run(straight, 500);
     double const one_step = far(last.averaged(), euler{.steps = 1});
 

@@ -215,7 +215,8 @@ TEST_CASE("mlp: options outside their range are refused") {
                          shape_error);
     CHECK_THROWS_AS(net_float(device(), {.time = {.size = 3}}), domain_error);
     CHECK(to_string(mlp_options{}) ==
-          "mlp{data = [2], width = 256, blocks = 3, embedding = 0, time = time_features{features = sinusoidal, size = 64, scale = " + to_string(1000.0) +
+          "mlp{data = [2], width = 256, blocks = 3, embedding = 0, time = time_features{features = sinusoidal, size = 64, scale = " +
+              to_string(1000.0) +
               "}, "
               "classes = 0, second_time = false}");
 }

@@ -32,8 +32,11 @@ void clear(mlp<double, cpu>& net) {
 struct free_network {
     tensor<double, cpu> p, g;
     free_network(cpu& device, std::vector<double> const& values)
-        : p(device, {static_cast<index_t>(values.size())}, values), g(device, {static_cast<index_t>(values.size())}, std::vector<double>(values.size())) {}
-    void operator()(view<double const, cpu>, view<double const, cpu>, view<double, cpu> y) const { p.backend().copy(p.data(), y.size(), y.data()); }
+        : p(device, {static_cast<index_t>(values.size())}, values),
+          g(device, {static_cast<index_t>(values.size())}, std::vector<double>(values.size())) {}
+    void operator()(view<double const, cpu>, view<double const, cpu>, view<double, cpu> y) const {
+        p.backend().copy(p.data(), y.size(), y.data());
+    }
     void forward(view<double const, cpu> x, view<double const, cpu> t, view<double, cpu> y) { (*this)(x, t, y); }
     void backward(view<double const, cpu> dy) {
         for (index_t i = 0; i < dy.size(); ++i) g.data()[i] += dy.data()[i];
@@ -82,7 +85,8 @@ TEST_CASE("accumulate: loss and dL/dF are sums of w distance(a x + b F - target)
         double weighted = 0, plain = 0;
         for (std::size_t r = 0; r < 3; ++r) {
             double const first = rows[r].a * x[2 * r] + rows[r].b * f[2 * r] - target[2 * r],
-                         second = rows[r].a * x[2 * r + 1] + rows[r].b * f[2 * r + 1] - target[2 * r + 1], s = first * first + second * second;
+                         second = rows[r].a * x[2 * r + 1] + rows[r].b * f[2 * r + 1] - target[2 * r + 1],
+                         s = first * first + second * second;
             weighted += rows[r].weight * value(s) / 3;
             plain += value(s) / 3;
             CHECK(net.g.data()[2 * r] == doctest::Approx(rows[r].weight * rows[r].b * slope(s) * first / 3).epsilon(1e-14));
@@ -92,8 +96,10 @@ TEST_CASE("accumulate: loss and dL/dF are sums of w distance(a x + b F - target)
         CHECK(loss.plain == doctest::Approx(plain).epsilon(1e-14));
         CHECK(static_cast<double>(loss) == loss.weighted);
     };
-    check(squared{}, [](double s) { return s / 2; }, [](double) { return 1.0; });
-    check(pseudo_huber{.c = 0.7}, [](double s) { return std::sqrt(s + 0.49) - 0.7; }, [](double s) { return 1 / std::sqrt(s + 0.49); });
+    check(
+        squared{}, [](double s) { return s / 2; }, [](double) { return 1.0; });
+    check(
+        pseudo_huber{.c = 0.7}, [](double s) { return std::sqrt(s + 0.49) - 0.7; }, [](double s) { return 1 / std::sqrt(s + 0.49); });
 }
 
 TEST_CASE("accumulate: gradients are added to what is there") {
@@ -192,8 +198,10 @@ TEST_CASE("accumulate: refuses what does not fit, before a gradient is touched")
     model flow{net, rectified_flow{}, velocity{}};
     tensor<float, cpu> const wrong = normal<float>(device, {4, 2}, 1), x0 = normal<float>(device, {4, 3}, 1), none(device, {0, 3});
     auto const labels = class_labels(device, {0, 0, 0, 0}, 1);
-    CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, wrong.view(), {}), "shape_error: mlp: x is [4, 2], this network takes [n, 3]", shape_error);
-    CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, none.view(), {}), "shape_error: accumulate: x0 is [0, 3], there must be at least one sample", shape_error);
+    CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, wrong.view(), {}), "shape_error: mlp: x is [4, 2], this network takes [n, 3]",
+                         shape_error);
+    CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, none.view(), {}),
+                         "shape_error: accumulate: x0 is [0, 3], there must be at least one sample", shape_error);
     CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, batch<float, cpu>{x0.view(), wrong.view()}, {}),
                          "shape_error: flow_matching: noise is [4, 2], it must be [4, 3]", shape_error);
     CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, flow, batch<float, cpu>{x0.view(), {}, labels.view()}, {}),
@@ -203,7 +211,8 @@ TEST_CASE("accumulate: refuses what does not fit, before a gradient is touched")
     model without_labels{plain, rectified_flow{}, velocity{}};
     tensor<double, cpu> const samples = normal<double>(device, {4, 3}, 1);
     CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, without_labels, batch<double, cpu>{samples.view(), {}, labels.view()}, {}),
-                         "shape_error: accumulate: the batch has labels, this network takes none: it has no forward(x, t, labels, y)", shape_error);
+                         "shape_error: accumulate: the batch has labels, this network takes none: it has no forward(x, t, labels, y)",
+                         shape_error);
     CHECK(to_host(net.gradients()) == std::vector<float>(static_cast<std::size_t>(net.gradients().size())));
     CHECK(plain.g.to_host() == std::vector<double>(12));
     accumulate(flow_matching{}, without_labels, batch<double, cpu>{samples.view()}, {});  // and trains without them

@@ -1,5 +1,11 @@
 #include <onestep/objective/flow_matching.hpp>
 
+#include <onestep/process/discrete.hpp>
+#include <onestep/process/edm.hpp>
+#include <onestep/target/edm_preconditioned.hpp>
+#include <onestep/target/v_prediction.hpp>
+#include <onestep/time/discrete_density.hpp>
+#include <onestep/time/log_normal.hpp>
 #include <onestep/time/logit_normal.hpp>
 
 #include "gradient.hpp"
@@ -26,7 +32,8 @@ template <class T> struct host_problem {
     std::vector<regression_row<T>> rows;
 };
 template <class T, class Objective, class Model>
-[[gnu::noinline]] host_problem<T> build(Objective const& objective, Model const& model, batch<T, backend_type> const& data, random_key key) {
+[[gnu::noinline]] host_problem<T> build(Objective const& objective, Model const& model, batch<T, backend_type> const& data,
+                                        random_key key) {
     auto const memory = device().scratch();
     auto const p = objective.build(model, data, key, *memory);
     host_problem<T> out{to_host(p.x), to_host(p.t), std::vector<T>(static_cast<std::size_t>(p.x.size())), {}};
@@ -44,7 +51,7 @@ template <class Target> void check_rows(host_problem<float> const& p, std::size_
     CHECK(p.rows[r].target_x0 == -1);
     CHECK(p.rows[r].target_epsilon == 1);
     double a = 0, b = 1;
-    if (std::is_same_v<Target, x0>) a = 1 / t, b = -1 / t;               // u = (x - x0) / t
+    if (std::is_same_v<Target, x0>) a = 1 / t, b = -1 / t;                   // u = (x - x0) / t
     if (std::is_same_v<Target, epsilon>) a = -1 / (1 - t), b = 1 / (1 - t);  // u = (epsilon - x) / (1 - t)
     CHECK(p.rows[r].a == doctest::Approx(a).epsilon(1e-6));
     CHECK(p.rows[r].b == doctest::Approx(b).epsilon(1e-6));
@@ -64,7 +71,8 @@ template <class Target, class Density> void check_build(Density const& density) 
     for (std::size_t r = 0; r < 150; ++r) {
         double t = uniform(key.at(draw::time), static_cast<index_t>(r));
         if constexpr (std::is_same_v<Density, logit_normal>)
-            t = 1 / (1 + std::exp(-(density.mean + density.deviation * static_cast<double>(normal_deviate(key.at(draw::time), static_cast<index_t>(r))))));
+            t = 1 / (1 + std::exp(-(density.mean +
+                                    density.deviation * static_cast<double>(normal_deviate(key.at(draw::time), static_cast<index_t>(r))))));
         check_rows<Target>(p, r, t);
         CHECK(p.rows[r].weight == static_cast<float>(0.5 + t * t));
         for (std::size_t i = 6 * r; i < 6 * r + 6; ++i) {
@@ -84,11 +92,39 @@ TEST_CASE("flow_matching: builds x_t, t, target and rows from the streams of its
     check_build<velocity>(logit_normal{.mean = -0.4, .deviation = 1.2});
 }
 
+TEST_CASE("flow_matching: a preconditioned network reads the scaled state and its own clock, and its ideal output gives the velocity") {
+    random_key const key{8, 21};
+    tensor<double, backend_type> const x0 = normal<double>(device(), {40, 3}, 4), noise = normal<double>(device(), {40, 3}, 5);
+    auto net = lively_mlp<double>({.data = {3}, .width = 4, .blocks = 1});
+    batch<double, backend_type> const data{x0.view(), noise.view()};
+    auto const p =
+        build<double>(flow_matching(squared{}, log_normal{}), model{net, edm{}, edm_preconditioned{.sigma_data = 0.5}}, data, key);
+    auto const z = noise.to_host(), clean = x0.to_host();
+    for (std::size_t r = 0; r < 40; ++r) {
+        double const n = static_cast<double>(normal_deviate(key.at(draw::time), static_cast<index_t>(r))), level = std::exp(-1.2 + 1.2 * n);
+        CHECK(p.t[r] == doctest::Approx(std::log(level) / 4).epsilon(1e-12));
+        double const total = level * level + 0.25, skip = 0.25 / total, out = 0.5 * level / std::sqrt(total);
+        for (std::size_t i = 3 * r; i < 3 * r + 3; ++i) {
+            double const x = clean[i] + level * z[i], ideal = (clean[i] - skip * x) / out;
+            CHECK(p.x[i] == doctest::Approx(x / std::sqrt(total)).epsilon(1e-12));
+            CHECK(p.rows[r].a * p.x[i] + p.rows[r].b * ideal == doctest::Approx(p.target[i]).epsilon(1e-9));
+            CHECK(p.target[i] == doctest::Approx(z[i]).epsilon(1e-12));
+        }
+    }
+    auto const table = build<double>(flow_matching(squared{}, discrete_density{}), model{net, discrete{}, v_prediction{}}, data, key);
+    for (double t : table.t) {  // the literature's index
+        CHECK(t == std::floor(t));
+        CHECK(t >= 0);
+        CHECK(t <= 999);
+    }
+}
+
 TEST_CASE("flow_matching: uses the noise of pairs") {
     random_key const key{8, 21};
     tensor<float, backend_type> const x0 = normal<float>(device(), {9, 5}, 4), noise = normal<float>(device(), {9, 5}, 77);
     auto net = lively_mlp<float>({.data = {5}, .width = 4, .blocks = 1});
-    auto const p = build<float>(flow_matching{}, model{net, rectified_flow{}, velocity{}}, batch<float, backend_type>{x0.view(), noise.view()}, key);
+    auto const p =
+        build<float>(flow_matching{}, model{net, rectified_flow{}, velocity{}}, batch<float, backend_type>{x0.view(), noise.view()}, key);
     auto const z = noise.to_host(), clean = x0.to_host();
     for (std::size_t i = 0; i < 45; ++i) {
         double const t = uniform(key.at(draw::time), static_cast<index_t>(i / 5));
@@ -104,7 +140,8 @@ TEST_CASE("flow_matching: a row sees the same numbers in any batch") {
     auto const all = build<float>(flow_matching{}, flow, batch<float, backend_type>{x0.view()}, random_key{8, 21});
     for (index_t r : {0, 1, 17, 63}) {
         CAPTURE(r);
-        auto const one = build<float>(flow_matching{}, flow, batch<float, backend_type>{x0.view().rows(r, 1)}, random_key{8, 21}.from_row(r));
+        auto const one =
+            build<float>(flow_matching{}, flow, batch<float, backend_type>{x0.view().rows(r, 1)}, random_key{8, 21}.from_row(r));
         std::size_t const at = static_cast<std::size_t>(r);
         CHECK(one.t[0] == all.t[at]);
         CHECK(one.x == std::vector<float>(all.x.begin() + r * 5, all.x.begin() + r * 5 + 5));
@@ -126,13 +163,17 @@ TEST_CASE("flow_matching: the gradient of its loss is that of difference quotien
     SUBCASE("squared") { check_loss_gradient(flow_matching{}, by_velocity, clean, key); }
     SUBCASE("pseudo-Huber") { check_loss_gradient(flow_matching{pseudo_huber{.c = 0.5}}, by_velocity, clean, key); }
     SUBCASE("logit-normal") { check_loss_gradient(flow_matching{squared{}, logit_normal{}}, by_velocity, clean, key); }
-    SUBCASE("weighted") { check_loss_gradient(flow_matching{squared{}, uniform_density{}, time_weight{rising{}}}, by_velocity, clean, key); }
+    SUBCASE("weighted") {
+        check_loss_gradient(flow_matching{squared{}, uniform_density{}, time_weight{rising{}}}, by_velocity, clean, key);
+    }
     SUBCASE("weighted pseudo-Huber on pairs") {
         check_loss_gradient(flow_matching{pseudo_huber{.c = 0.5}, logit_normal{}, time_weight{rising{}}}, by_velocity, pairs, key);
     }
     SUBCASE("x0") { check_loss_gradient(flow_matching{squared{}, logit_normal{}}, by_x0, clean, key); }
     SUBCASE("epsilon") { check_loss_gradient(flow_matching{squared{}, logit_normal{}}, by_epsilon, clean, key); }
-    SUBCASE("x0 by pseudo-Huber") { check_loss_gradient(flow_matching{pseudo_huber{.c = 0.5}, logit_normal{}, time_weight{rising{}}}, by_x0, clean, key); }
+    SUBCASE("x0 by pseudo-Huber") {
+        check_loss_gradient(flow_matching{pseudo_huber{.c = 0.5}, logit_normal{}, time_weight{rising{}}}, by_x0, clean, key);
+    }
     SUBCASE("epsilon by pseudo-Huber") { check_loss_gradient(flow_matching{pseudo_huber{.c = 0.5}}, by_epsilon, pairs, key); }
 }
 

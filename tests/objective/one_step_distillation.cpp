@@ -1,5 +1,10 @@
 #include <onestep/objective/one_step_distillation.hpp>
 
+#include <onestep/process/edm.hpp>
+#include <onestep/process/variance_preserving.hpp>
+#include <onestep/target/edm_preconditioned.hpp>
+#include <onestep/target/v_prediction.hpp>
+
 #include "gradient.hpp"
 
 using namespace onestep;
@@ -27,6 +32,26 @@ TEST_CASE("one_step_distillation: evaluates at pure noise and asks for its sampl
     };
     check(velocity{}, 1, -1);  // x0 = x - u at t = 1
     check(onestep::x0{}, 0, 1);
+}
+
+TEST_CASE("one_step_distillation: starts where sampling starts, on any process, and asks as the target says") {
+    tensor<double, backend_type> const x0 = normal<double>(device(), {5, 2}, 4), noise = normal<double>(device(), {5, 2}, 5);
+    auto net = lively_mlp<double>({.data = {2}, .width = 4, .blocks = 1});
+    batch<double, backend_type> const data{x0.view(), noise.view()};
+    auto const check = [&](auto const& flow, double start, double scale, double time) {
+        auto const memory = device().scratch();
+        auto const p = one_step_distillation{}.build(flow, data, random_key{1, 2}, *memory);
+        auto const x = to_host(p.x), z = noise.to_host();
+        for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == doctest::Approx(scale * start * z[i]).epsilon(1e-14));
+        CHECK(to_host(p.t).front() == doctest::Approx(time).epsilon(1e-14));
+        std::vector<regression_row<double>> rows(5);
+        device().download(p.rows, 5, rows.data());
+        conversion const end = flow.x0_at(flow.process().t_max());
+        CHECK(rows[3].a * scale == doctest::Approx(end.x).epsilon(1e-14));
+        CHECK(rows[3].b == end.output);
+    };
+    check(model{net, variance_preserving{}, v_prediction{}}, 1, 1, 1);
+    check(model{net, edm{}, edm_preconditioned{.sigma_data = 0.5}}, 80, 1 / std::sqrt(6400.25), std::log(80.0) / 4);
 }
 
 TEST_CASE("one_step_distillation: the gradient of its loss is that of difference quotients") {
@@ -64,9 +89,10 @@ TEST_CASE("one_step_distillation: refuses batches without noise and targets with
     auto const memory = device().scratch();
     model const flow{net, rectified_flow{}, velocity{}};
     batch<float, backend_type> const alone{x0.view()}, mismatched{x0.view(), noise.view()}, pairs{x0.view(), x0.view()};
-    CHECK_THROWS_WITH_AS(one_step_distillation{}.build(flow, alone, {}, *memory),
-                         "shape_error: one_step_distillation: the batch has no noise, it learns from pairs of noise and sample, such as reflow_pairs makes",
-                         shape_error);
+    CHECK_THROWS_WITH_AS(
+        one_step_distillation{}.build(flow, alone, {}, *memory),
+        "shape_error: one_step_distillation: the batch has no noise, it learns from pairs of noise and sample, such as reflow_pairs makes",
+        shape_error);
     CHECK_THROWS_WITH_AS(one_step_distillation{}.build(flow, mismatched, {}, *memory),
                          "shape_error: one_step_distillation: noise is [3, 2], it must be [4, 2]", shape_error);
     CHECK_THROWS_AS(one_step_distillation{}.build(model{net, rectified_flow{}, epsilon{}}, pairs, {}, *memory), domain_error);

@@ -28,10 +28,11 @@ TEST_CASE("regression_rows: rows of any number arrive in order") {
         bool same = true;
         for (std::size_t i = 0; i < asked.size(); ++i) {
             double const k = static_cast<double>(i);
-            same = same && asked[i] == static_cast<index_t>(i) && times[i] == static_cast<float>(k / 3) && host[i].alpha == static_cast<float>(k) &&
-                   host[i].sigma == static_cast<float>(k + 0.1) && host[i].target_x0 == static_cast<float>(k + 0.2) &&
-                   host[i].target_epsilon == static_cast<float>(k + 0.3) && host[i].a == static_cast<float>(k + 0.4) &&
-                   host[i].b == static_cast<float>(k + 0.5) && host[i].weight == static_cast<float>(k + 0.6);
+            same = same && asked[i] == static_cast<index_t>(i) && times[i] == static_cast<float>(k / 3) &&
+                   host[i].alpha == static_cast<float>(k) && host[i].sigma == static_cast<float>(k + 0.1) &&
+                   host[i].target_x0 == static_cast<float>(k + 0.2) && host[i].target_epsilon == static_cast<float>(k + 0.3) &&
+                   host[i].a == static_cast<float>(k + 0.4) && host[i].b == static_cast<float>(k + 0.5) &&
+                   host[i].weight == static_cast<float>(k + 0.6);
         }
         CHECK(same);
     }

@@ -45,7 +45,8 @@ TEST_CASE("affine_step: a ninth input is refused and out stays as it was") {
     tensor<float, cpu> out(device, {1, 2}, {5, 6});
     affine_step step(out.view());
     for (std::size_t k = 0; k < 8; ++k) step.add(1, in[k].view());
-    CHECK_THROWS_WITH_AS(step.add(1, in[8].view()), "domain_error: affine_step: a ninth input was added, a step combines at most 8", domain_error);
+    CHECK_THROWS_WITH_AS(step.add(1, in[8].view()), "domain_error: affine_step: a ninth input was added, a step combines at most 8",
+                         domain_error);
     CHECK(out.to_host() == std::vector<float>{5, 6});
     CHECK_NOTHROW(step.add(0, in[8].view()));
     CHECK_NOTHROW(step.add(1, in[0].view()));  // not a new one

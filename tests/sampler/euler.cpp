@@ -1,8 +1,8 @@
 #include <onestep/sampler/euler.hpp>
 
 #include <onestep/backend/random_fill.hpp>
-#include <onestep/sampler/sample.hpp>
 #include <onestep/process/rectified_flow.hpp>
+#include <onestep/sampler/sample.hpp>
 #include <onestep/target/epsilon.hpp>
 
 #include <doctest/doctest.h>

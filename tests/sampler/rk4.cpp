@@ -18,7 +18,8 @@ TEST_CASE("rk4: one step is the classical rule") {
     tensor<double, cpu> x(device, {1, 2}, {0.9, -1.4});
     CHECK(solve(model{net, rectified_flow{}, velocity{}}, rk4{}, {0.8, 0.5}, x.view()) == 4);
     for (int i = 0; i < 2; ++i) {
-        double const k1 = u(start[i], 0.8), k2 = u(start[i] + h / 2 * k1, 0.65), k3 = u(start[i] + h / 2 * k2, 0.65), k4 = u(start[i] + h * k3, 0.5);
+        double const k1 = u(start[i], 0.8), k2 = u(start[i] + h / 2 * k1, 0.65), k3 = u(start[i] + h / 2 * k2, 0.65),
+                     k4 = u(start[i] + h * k3, 0.5);
         CHECK(x.data()[i] == doctest::Approx(start[i] + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)).epsilon(1e-14));
     }
 }

@@ -22,7 +22,8 @@ template <class T> std::vector<T> cast(std::vector<double> const& values) { retu
 
 /// Runs the golden gradients through a spec and compares parameters and moments with torch's.
 template <class T, class Spec>
-void check_golden(Spec const& spec, std::vector<std::vector<double>> const& expected, double tolerance, std::vector<double> const& factors = {}) {
+void check_golden(Spec const& spec, std::vector<std::vector<double>> const& expected, double tolerance,
+                  std::vector<double> const& factors = {}) {
     bare_network<T, backend_type> net(device(), cast<T>(start[0]));
     optimizer machine(spec, net);
     for (std::size_t k = 0; k < gradients.size(); ++k) {
@@ -36,8 +37,10 @@ void check_golden(Spec const& spec, std::vector<std::vector<double>> const& expe
     for (std::size_t i = 0; i < 6; ++i) {
         CAPTURE(i);
         // what a float cannot hold of p is lost at each of six updates
-        CHECK(std::fabs(static_cast<double>(p[i]) - expected[0][i]) <= tolerance * (std::fabs(expected[0][i]) + std::fabs(expected[0][i] - start[0][i])));
-        CHECK(std::fabs(static_cast<double>(m[i]) - expected[1][i]) <= tolerance * 20 * (std::fabs(gradients[5][i]) + std::fabs(gradients[0][i])));
+        CHECK(std::fabs(static_cast<double>(p[i]) - expected[0][i]) <=
+              tolerance * (std::fabs(expected[0][i]) + std::fabs(expected[0][i] - start[0][i])));
+        CHECK(std::fabs(static_cast<double>(m[i]) - expected[1][i]) <=
+              tolerance * 20 * (std::fabs(gradients[5][i]) + std::fabs(gradients[0][i])));
         CHECK(std::fabs(static_cast<double>(v[i]) - expected[2][i]) <= tolerance * expected[2][i]);
     }
 }
@@ -48,7 +51,8 @@ struct textbook {
     std::vector<double> p, m, v;
     int updates = 0;
     textbook(adamw const& spec, std::vector<double> const& parameters)
-        : rate(spec.rate), beta1(spec.beta1), beta2(spec.beta2), epsilon(spec.epsilon), decay(spec.decay), p(parameters), m(p.size()), v(p.size()) {}
+        : rate(spec.rate), beta1(spec.beta1), beta2(spec.beta2), epsilon(spec.epsilon), decay(spec.decay), p(parameters), m(p.size()),
+          v(p.size()) {}
     void step(std::vector<double> const& g, double factor) {
         ++updates;
         for (std::size_t i = 0; i < p.size(); ++i) {
@@ -71,7 +75,9 @@ template <class T, class Spec> void check_steps(Spec const& spec, adamw const& s
     for (int k = 0; k < 40; ++k) {
         CAPTURE(k);
         std::vector<double> g;
-        for (index_t i = 0; i < 50; ++i) g.push_back(std::pow(10.0, i % 7 - 4) * static_cast<double>(normal_deviate(random_key{2}.at(draw::user, static_cast<std::uint64_t>(k)), i)));
+        for (index_t i = 0; i < 50; ++i)
+            g.push_back(std::pow(10.0, i % 7 - 4) *
+                        static_cast<double>(normal_deviate(random_key{2}.at(draw::user, static_cast<std::uint64_t>(k)), i)));
         double const factor = k % 3 == 0 ? 1 : 0.4;
         net.set_gradients(cast<T>(g));
         machine.step(factor);
@@ -101,7 +107,8 @@ TEST_CASE("adamw: torch's parameters and moments after six updates") {
 
 TEST_CASE("adam: every update is the textbook's") {
     check_steps<double>(adam{.rate = 0.01}, adamw{.rate = 0.01, .decay = 0}, 1e-13);
-    check_steps<double>(adam{.rate = 0.01, .beta1 = 0, .beta2 = 0, .epsilon = 0.1}, adamw{.rate = 0.01, .beta1 = 0, .beta2 = 0, .epsilon = 0.1, .decay = 0}, 1e-13);
+    check_steps<double>(adam{.rate = 0.01, .beta1 = 0, .beta2 = 0, .epsilon = 0.1},
+                        adamw{.rate = 0.01, .beta1 = 0, .beta2 = 0, .epsilon = 0.1, .decay = 0}, 1e-13);
     check_steps<float>(adam{.rate = 0.01}, adamw{.rate = 0.01, .decay = 0}, 1e-5);
 }
 
@@ -132,7 +139,7 @@ TEST_CASE("adam: the same bits on every backend") {
 
 TEST_CASE("adam: coefficients are the bias corrections") {
     adam_coefficients const first = adam{.rate = 0.5}.coefficients(1, 0.5);
-    CHECK(first.step == doctest::Approx(2.5).epsilon(1e-14));           // 0.25 / (1 - 0.9)
+    CHECK(first.step == doctest::Approx(2.5).epsilon(1e-14));  // 0.25 / (1 - 0.9)
     CHECK(first.root == doctest::Approx(1 / std::sqrt(0.001)).epsilon(1e-12));
     CHECK(first.shrink == 1);
     adam_coefficients const late = adam{.rate = 0.5}.coefficients(1'000'000, 1);
@@ -151,7 +158,8 @@ TEST_CASE("adam: refuses numbers outside their range") {
     CHECK_THROWS_AS((optimizer{adam{.beta1 = -0.1}, net}), domain_error);
     CHECK_THROWS_WITH_AS((optimizer{adam{.beta2 = 1.5}, net}), "domain_error: adam: beta2 is 1.5, it must be in [0, 1)", domain_error);
     CHECK_THROWS_WITH_AS((optimizer{adam{.epsilon = 0}, net}), "domain_error: adam: epsilon is 0, it must be > 0", domain_error);
-    CHECK_THROWS_WITH_AS((optimizer{adamw{.decay = -0.5}, net}), "domain_error: adamw: decay is -0.5, it must not be negative", domain_error);
+    CHECK_THROWS_WITH_AS((optimizer{adamw{.decay = -0.5}, net}), "domain_error: adamw: decay is -0.5, it must not be negative",
+                         domain_error);
     CHECK_THROWS_WITH_AS((optimizer{adamw{.rate = -2}, net}), "domain_error: adamw: rate is -2, it must be > 0", domain_error);
 }
 

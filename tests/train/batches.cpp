@@ -44,7 +44,8 @@ TEST_CASE("batches: every epoch sees every sample once, each in an order of its 
         auto const places = sequence(device, 53, size, 53 * 4, 3);
         std::vector<std::vector<int>> epochs;
         for (std::size_t e = 0; e < 4; ++e) {
-            std::vector<int> epoch(places.begin() + static_cast<std::ptrdiff_t>(53 * e), places.begin() + static_cast<std::ptrdiff_t>(53 * e + 53));
+            std::vector<int> epoch(places.begin() + static_cast<std::ptrdiff_t>(53 * e),
+                                   places.begin() + static_cast<std::ptrdiff_t>(53 * e + 53));
             for (auto const& before : epochs) CHECK(epoch != before);
             epochs.push_back(epoch);
             std::sort(epoch.begin(), epoch.end());
@@ -136,15 +137,19 @@ TEST_CASE("batches: refuses what makes no batch") {
     cpu device(1);
     auto const data = numbered(device, 3);
     tensor<float, cpu> const none(device, {0, 2});
-    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view()}, 0, 1)), "domain_error: batches: size is 0, it must be at least 1", domain_error);
+    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view()}, 0, 1)), "domain_error: batches: size is 0, it must be at least 1",
+                         domain_error);
     CHECK_THROWS_AS((batch_source<float, cpu>({data.view()}, -4, 1)), domain_error);
-    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({none.view()}, 2, 1)), "shape_error: batches: x0 is [0, 2], there must be at least one sample", shape_error);
+    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({none.view()}, 2, 1)),
+                         "shape_error: batches: x0 is [0, 2], there must be at least one sample", shape_error);
     CHECK_THROWS_AS(batches(data, {.size = 0}), domain_error);
     // views of other lengths would be read out of bounds
     tensor<float, cpu> const short_noise(device, {2, 2}, {1, 2, 3, 4});
     tensor<std::int32_t, cpu> const short_labels(device, {2}, {0, 1});
-    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view(), short_noise.view()}, 2, 1)), "shape_error: batches: noise is [2, 2], it must be [3, 2]", shape_error);
-    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view(), {}, short_labels.view()}, 2, 1)), "shape_error: batches: labels is [2], it must be [3]", shape_error);
+    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view(), short_noise.view()}, 2, 1)),
+                         "shape_error: batches: noise is [2, 2], it must be [3, 2]", shape_error);
+    CHECK_THROWS_WITH_AS((batch_source<float, cpu>({data.view(), {}, short_labels.view()}, 2, 1)),
+                         "shape_error: batches: labels is [2], it must be [3]", shape_error);
 }
 
 TEST_CASE("batches: no allocation after the first") {

@@ -29,16 +29,18 @@ template <class Target = velocity, class Objective = flow_matching<>, class Spec
     onestep::trainer<onestep::model<mlp<float, cpu>&, rectified_flow, Target>, Objective, Spec, Rate> trainer;
     tensor<float, cpu> data;
 
-    explicit run_of(cpu& device, mlp_options const& network = small, trainer_options const& numbers = options, Spec const& spec = {}, Rate const& rate = {},
-                    Objective const& objective = Objective())
-        : net(device, network), flow(net, rectified_flow{}, Target{}), trainer(flow, objective, spec, numbers, rate), data(normal<float>(device, {40, 2}, 4)) {}
+    explicit run_of(cpu& device, mlp_options const& network = small, trainer_options const& numbers = options, Spec const& spec = {},
+                    Rate const& rate = {}, Objective const& objective = Objective())
+        : net(device, network), flow(net, rectified_flow{}, Target{}), trainer(flow, objective, spec, numbers, rate),
+          data(normal<float>(device, {40, 2}, 4)) {}
 
     std::vector<float> state() {
         auto all = to_host(net.parameters());
         for (auto const& part : {to_host(trainer.optimizer().first_moment()), to_host(trainer.optimizer().second_moment()),
                                  to_host(trainer.averaged().network().parameters())})
             all.insert(all.end(), part.begin(), part.end());
-        for (index_t count : {trainer.step(), trainer.optimizer().updates(), trainer.average().updates()}) all.push_back(static_cast<float>(count));
+        for (index_t count : {trainer.step(), trainer.optimizer().updates(), trainer.average().updates()})
+            all.push_back(static_cast<float>(count));
         return all;
     }
 };
@@ -146,18 +148,22 @@ TEST_CASE("checkpoint: a file of another run is refused, with each difference") 
     mlp_options wide = small;
     wide.width = 9;
     run_of<> wider(device, wide);
-    starts(refusal<checkpoint_error>(path, wider), "network is " + to_string(small) + " instead of " + to_string(wide) + ", a run is resumed as it was begun");
+    starts(refusal<checkpoint_error>(path, wider),
+           "network is " + to_string(small) + " instead of " + to_string(wide) + ", a run is resumed as it was begun");
     run_of<epsilon> other_target(device);
     starts(refusal<checkpoint_error>(path, other_target), "target is velocity{} instead of epsilon{}, a run is resumed as it was begun");
     run_of<velocity, flow_matching<pseudo_huber>> other_objective(device);
-    starts(refusal<checkpoint_error>(path, other_objective),
-           "objective is " + to_string(flow_matching{}) + " instead of " + to_string(flow_matching{pseudo_huber{}}) + ", a run is resumed as it was begun");
+    starts(refusal<checkpoint_error>(path, other_objective), "objective is " + to_string(flow_matching{}) + " instead of " +
+                                                                 to_string(flow_matching{pseudo_huber{}}) +
+                                                                 ", a run is resumed as it was begun");
     run_of<> other_rate(device, small, options, adam{.rate = 0.5});
-    starts(refusal<checkpoint_error>(path, other_rate), "optimizer is " + to_string(adam{}) + " instead of " + to_string(adam{.rate = 0.5}));
+    starts(refusal<checkpoint_error>(path, other_rate),
+           "optimizer is " + to_string(adam{}) + " instead of " + to_string(adam{.rate = 0.5}));
     run_of<velocity, flow_matching<>, adamw> other_optimizer(device);
     starts(refusal<checkpoint_error>(path, other_optimizer), "optimizer is " + to_string(adam{}) + " instead of " + to_string(adamw{}));
     run_of<velocity, flow_matching<>, adam, cosine_rate> other_schedule(device);
-    starts(refusal<checkpoint_error>(path, other_schedule), "rate is " + to_string(constant_rate{}) + " instead of " + to_string(cosine_rate{}));
+    starts(refusal<checkpoint_error>(path, other_schedule),
+           "rate is " + to_string(constant_rate{}) + " instead of " + to_string(cosine_rate{}));
     trainer_options numbers = options;
     numbers.seed = 4;
     run_of<> other_seed(device, small, numbers);
@@ -165,8 +171,9 @@ TEST_CASE("checkpoint: a file of another run is refused, with each difference") 
     numbers = options;
     numbers.ema = 0.5;
     run_of<epsilon> several(device, small, numbers);
-    starts(refusal<checkpoint_error>(path, several), "target is velocity{} instead of epsilon{}; options is " + to_string(options) + " instead of " +
-                                                         to_string(numbers) + "; average is average{decay = 0.9, ramp = true} instead of average{decay = 0.5, ramp = true}");
+    starts(refusal<checkpoint_error>(path, several),
+           "target is velocity{} instead of epsilon{}; options is " + to_string(options) + " instead of " + to_string(numbers) +
+               "; average is average{decay = 0.9, ramp = true} instead of average{decay = 0.5, ramp = true}");
     rewrite(path, folder / "other", [](contents& c) { c.metadata["process"] = "edm{}"; });
     CHECK(refusal<checkpoint_error>(folder / "other", run) ==
           "checkpoint_error: " + folder / "other" + ": process is edm{} instead of rectified_flow{}, a run is resumed as it was begun");
@@ -204,9 +211,11 @@ TEST_CASE("checkpoint: a damaged file is refused and changes nothing") {
     CHECK(refusal<checkpoint_error>(other, run) ==
           "checkpoint_error: " + other + ": model.in.bias is missing; model.out.weight is missing, it belongs to another network");
     rewrite(path, other, [](contents& c) { c.floats.erase("ema.out.bias"); });
-    CHECK(refusal<checkpoint_error>(other, run) == "checkpoint_error: " + other + ": ema.out.bias is missing, it belongs to another network");
+    CHECK(refusal<checkpoint_error>(other, run) ==
+          "checkpoint_error: " + other + ": ema.out.bias is missing, it belongs to another network");
     rewrite(path, other, [](contents& c) { c.floats["model.extra"] = {shape{1}, {1}}; });
-    CHECK(refusal<checkpoint_error>(other, run) == "checkpoint_error: " + other + ": model.extra is not expected, it belongs to another network");
+    CHECK(refusal<checkpoint_error>(other, run) ==
+          "checkpoint_error: " + other + ": model.extra is not expected, it belongs to another network");
     rewrite(path, other, [](contents& c) { c.floats["model.out.weight"].first = {8, 2}; });
     CHECK(refusal<checkpoint_error>(other, run) ==
           "checkpoint_error: " + other + ": model.out.weight is F32 [8, 2] instead of F32 [2, 8], it belongs to another network");
@@ -236,7 +245,8 @@ TEST_CASE("checkpoint: a damaged file is refused and changes nothing") {
     for (char const* key : {"step", "optimizer_updates", "average_updates"})
         for (char const* text : {"", "-1", "four", "4 ", "4.5", "99999999999999999999"}) {
             rewrite(path, other, [&](contents& c) { c.metadata[key] = text; });
-            CHECK(refusal<checkpoint_error>(other, run) == "checkpoint_error: " + other + ": " + key + " is '" + text + "', it must be a number >= 0");
+            CHECK(refusal<checkpoint_error>(other, run) ==
+                  "checkpoint_error: " + other + ": " + key + " is '" + text + "', it must be a number >= 0");
         }
     rewrite(path, other, [](contents& c) { c.metadata.erase("step"); });
     CHECK(refusal<checkpoint_error>(other, run) == "checkpoint_error: " + other + ": step is '', it must be a number >= 0");
@@ -281,7 +291,9 @@ TEST_CASE("checkpoint: parameters alone, under PyTorch's names") {
     CHECK(text.find("out.weight is F32 [2, 8] instead of F32 [2, 9]") != std::string::npos);
     CHECK(to_host(wider.parameters()) == before);
     mlp<double, cpu> precise(device, small);
-    CHECK(message<checkpoint_error>([&] { load_parameters(folder / "net", precise); }).find("in.weight is F32 [8, 2] instead of F64 [8, 2]") != std::string::npos);
+    CHECK(message<checkpoint_error>([&] {
+              load_parameters(folder / "net", precise);
+          }).find("in.weight is F32 [8, 2] instead of F64 [8, 2]") != std::string::npos);
     CHECK(message<file_error>([&] { load_parameters(folder / "none", net); }).substr(0, 11) == "file_error:");
 }
 
@@ -293,5 +305,6 @@ TEST_CASE("checkpoint: a network without names is one tensor") {
     CHECK(safetensors_file::read(folder / "net").names() == std::vector<std::string>{"parameters"});
     load_parameters(folder / "net", other);
     CHECK(to_host(other.parameters()) == std::vector<double>{1, -2, 3});
-    CHECK(message<checkpoint_error>([&] { load_parameters(folder / "net", longer); }).find("parameters is F64 [3] instead of F64 [4]") != std::string::npos);
+    CHECK(message<checkpoint_error>([&] { load_parameters(folder / "net", longer); }).find("parameters is F64 [3] instead of F64 [4]") !=
+          std::string::npos);
 }

@@ -8,7 +8,9 @@ using namespace onestep;
 
 namespace {
 
-tensor<float, cpu> of(cpu& device, shape const& extents) { return {device, extents, std::vector<float>(static_cast<std::size_t>(extents.size()), 0.5f)}; }
+tensor<float, cpu> of(cpu& device, shape const& extents) {
+    return {device, extents, std::vector<float>(static_cast<std::size_t>(extents.size()), 0.5f)};
+}
 
 }  // namespace
 
@@ -44,11 +46,14 @@ TEST_CASE("dataset: pairs and labels") {
 TEST_CASE("dataset: refuses what does not belong together") {
     cpu device(1);
     auto const labelled = [&](std::vector<std::int32_t> const& labels, index_t classes) {
-        return dataset<float, cpu>(of(device, {3, 2})).labelled(tensor<std::int32_t, cpu>(device, {static_cast<index_t>(labels.size())}, labels), classes);
+        return dataset<float, cpu>(of(device, {3, 2}))
+            .labelled(tensor<std::int32_t, cpu>(device, {static_cast<index_t>(labels.size())}, labels), classes);
     };
-    CHECK_THROWS_WITH_AS((dataset<float, cpu>(of(device, {0, 2}))), "shape_error: dataset: x0 is [0, 2], there must be at least one sample", shape_error);
+    CHECK_THROWS_WITH_AS((dataset<float, cpu>(of(device, {0, 2}))), "shape_error: dataset: x0 is [0, 2], there must be at least one sample",
+                         shape_error);
     CHECK_THROWS_AS((dataset<float, cpu>(tensor<float, cpu>())), shape_error);
-    CHECK_THROWS_WITH_AS((dataset<float, cpu>(of(device, {3, 2}), of(device, {2, 2}))), "shape_error: dataset: noise is [2, 2], it must be [3, 2]", shape_error);
+    CHECK_THROWS_WITH_AS((dataset<float, cpu>(of(device, {3, 2}), of(device, {2, 2}))),
+                         "shape_error: dataset: noise is [2, 2], it must be [3, 2]", shape_error);
     CHECK_THROWS_AS((dataset<float, cpu>(of(device, {3, 2}), of(device, {3, 2, 1}))), shape_error);
     CHECK_THROWS_WITH_AS(labelled({0, 1}, 3), "shape_error: dataset: labels is [2], it must be [3]", shape_error);
     CHECK_THROWS_WITH_AS(labelled({0, 3, 1}, 3), "label_error: dataset: label 1 is 3, labels are 0 to 2", label_error);

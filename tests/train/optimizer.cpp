@@ -112,7 +112,10 @@ TEST_CASE("optimizer: clipping refuses what has no norm and clears it") {
     bare_network<float, cpu> net(device, {1, 2});
     optimizer machine(adam{}, net);
     net.set_gradients({1, std::numeric_limits<float>::quiet_NaN()});
-    CHECK_THROWS_WITH_AS(machine.clip(1), "not_finite_error: optimizer: the gradient's norm is nan, parameters were left as they are; a lower rate or clipping helps", not_finite_error);
+    CHECK_THROWS_WITH_AS(
+        machine.clip(1),
+        "not_finite_error: optimizer: the gradient's norm is nan, parameters were left as they are; a lower rate or clipping helps",
+        not_finite_error);
     net.set_gradients({1, 1});
     CHECK_THROWS_WITH_AS(machine.clip(0), "domain_error: clip: limit is 0, it must be > 0", domain_error);
     CHECK_THROWS_AS(machine.clip(std::numeric_limits<double>::quiet_NaN()), domain_error);

@@ -20,7 +20,8 @@ namespace {
 /// Every path ends at the row's label.
 struct to_label {
     int classes() const { return 5; }
-    template <class T> void operator()(view<T const, cpu> x, view<T const, cpu>, view<std::int32_t const, cpu> labels, view<T, cpu> y) const {
+    template <class T>
+    void operator()(view<T const, cpu> x, view<T const, cpu>, view<std::int32_t const, cpu> labels, view<T, cpu> y) const {
         for (index_t i = 0; i < x.size(); ++i) y.data()[i] = static_cast<T>(labels.data()[i / x.cols()]);
     }
 };
@@ -99,10 +100,13 @@ TEST_CASE("reflow_pairs: refuses what it cannot do") {
     model const by_label{to_label{}, rectified_flow{}, x0{}};
     auto const z = normal<float>(device, {4, 2}, 2);
     tensor<std::int32_t, cpu> const few(device, {3}, {0, 1, 2}), high(device, {4}, {0, 1, 5, 2});
-    CHECK_THROWS_WITH_AS(reflow_pairs(flow, euler{}, z, {.batch = 0}), "domain_error: reflow_pairs: batch is 0, it must be at least 1", domain_error);
+    CHECK_THROWS_WITH_AS(reflow_pairs(flow, euler{}, z, {.batch = 0}), "domain_error: reflow_pairs: batch is 0, it must be at least 1",
+                         domain_error);
     CHECK_THROWS_AS(reflow_pairs(flow, euler{.steps = 0}, z), domain_error);
-    CHECK_THROWS_WITH_AS(reflow_pairs(by_label, euler{}, z, few, 5), "shape_error: reflow_pairs: labels is [3], it must be [4]", shape_error);
-    CHECK_THROWS_WITH_AS(reflow_pairs(by_label, euler{}, z, high, 5), "label_error: reflow_pairs: label 2 is 5, labels are 0 to 4", label_error);
+    CHECK_THROWS_WITH_AS(reflow_pairs(by_label, euler{}, z, few, 5), "shape_error: reflow_pairs: labels is [3], it must be [4]",
+                         shape_error);
+    CHECK_THROWS_WITH_AS(reflow_pairs(by_label, euler{}, z, high, 5), "label_error: reflow_pairs: label 2 is 5, labels are 0 to 4",
+                         label_error);
     CHECK_THROWS_WITH_AS(reflow_pairs(model{not_a_number{}, rectified_flow{}, velocity{}}, euler{}, z),
                          "not_finite_error: reflow_pairs: 1 of 8 values are NaN or infinite, all must be finite", not_finite_error);
 }

@@ -41,7 +41,11 @@ TEST_CASE("trainer: a run is the loop that one would write by hand") {
     mlp<float, cpu> net(device, small), other(device, small);
     model flow{net, rectified_flow{}, velocity{}};
     model same{other, rectified_flow{}, velocity{}};
-    trainer run{flow, flow_matching{}, adamw{.rate = 1e-2}, {.batch = 16, .ema = 0.9, .clip = 0.5, .seed = 7}, cosine_rate{.steps = 30, .warmup = 5}};
+    trainer run{flow,
+                flow_matching{},
+                adamw{.rate = 1e-2},
+                {.batch = 16, .ema = 0.9, .clip = 0.5, .seed = 7},
+                cosine_rate{.steps = 30, .warmup = 5}};
     std::vector<double> losses, norms, factors;
     run.on_step([&](training_report const& r) {
         losses.push_back(r.loss.weighted);
@@ -140,7 +144,8 @@ TEST_CASE("trainer: callbacks and stop") {
     CHECK(third == std::vector<index_t>{3, 6});
     CHECK(run.run(data, 8));  // stop was for that run
     CHECK(all.back() == 8);
-    CHECK_THROWS_WITH_AS(run.every(0, [](training_report const&) {}), "domain_error: trainer: every is 0, it must be at least 1", domain_error);
+    CHECK_THROWS_WITH_AS(run.every(0, [](training_report const&) {}), "domain_error: trainer: every is 0, it must be at least 1",
+                         domain_error);
 }
 
 TEST_CASE("trainer: trains on pairs, and with labels") {
@@ -199,8 +204,10 @@ TEST_CASE("trainer: refuses numbers outside their range") {
     mlp<float, cpu> net(device, small);
     model flow{net, rectified_flow{}, velocity{}};
     double const nan = std::numeric_limits<double>::quiet_NaN();
-    CHECK_THROWS_WITH_AS((trainer{flow, flow_matching{}, adam{}, {.batch = 0}}), "domain_error: trainer: batch is 0, it must be at least 1", domain_error);
-    CHECK_THROWS_WITH_AS((trainer{flow, flow_matching{}, adam{}, {.clip = -1}}), "domain_error: trainer: clip is -1, it must not be negative", domain_error);
+    CHECK_THROWS_WITH_AS((trainer{flow, flow_matching{}, adam{}, {.batch = 0}}), "domain_error: trainer: batch is 0, it must be at least 1",
+                         domain_error);
+    CHECK_THROWS_WITH_AS((trainer{flow, flow_matching{}, adam{}, {.clip = -1}}),
+                         "domain_error: trainer: clip is -1, it must not be negative", domain_error);
     CHECK_THROWS_AS((trainer{flow, flow_matching{}, adam{}, {.clip = nan}}), domain_error);
     CHECK_THROWS_AS((trainer{flow, flow_matching{}, adam{}, {.ema = 1}}), domain_error);
     CHECK_THROWS_AS((trainer{flow, flow_matching{}, adam{.rate = -1}}), domain_error);
@@ -211,7 +218,8 @@ TEST_CASE("trainer: refuses numbers outside their range") {
     CHECK_THROWS_WITH_AS(run.run(wrong, 2), "shape_error: mlp: x is [128, 3], this network takes [n, 2]", shape_error);
     CHECK(state(run) == before);
     CHECK(run.step() == 0);
-    CHECK(to_string(trainer_options{.batch = 7, .seed = 3, .progress = "label"}) == "trainer_options{batch = 7, ema = 0.999, clip = 0, seed = 3}");
+    CHECK(to_string(trainer_options{.batch = 7, .seed = 3, .progress = "label"}) ==
+          "trainer_options{batch = 7, ema = 0.999, clip = 0, seed = 3}");
 }
 
 TEST_CASE("trainer: the averaged model can itself be trained") {

@@ -43,11 +43,21 @@ template <class F, class Sum>
 concept reduction_sink = std::is_trivially_copyable_v<F> && std::invocable<F const&, index_t, Sum>;
 
 namespace archetype {  // the smallest functors that satisfy the concepts above
-struct index_functor { ONESTEP_HD void operator()(index_t) const {} };
-struct pair_functor { ONESTEP_HD void operator()(index_t, index_t) const {} };
-struct term { ONESTEP_HD float operator()(index_t, index_t) const { return 0; } };
-struct sink { ONESTEP_HD void operator()(index_t, float) const {} };
-struct row_body { void operator()(index_t, index_t) const {} };
+struct index_functor {
+    ONESTEP_HD void operator()(index_t) const {}
+};
+struct pair_functor {
+    ONESTEP_HD void operator()(index_t, index_t) const {}
+};
+struct term {
+    ONESTEP_HD float operator()(index_t, index_t) const { return 0; }
+};
+struct sink {
+    ONESTEP_HD void operator()(index_t, float) const {}
+};
+struct row_body {
+    void operator()(index_t, index_t) const {}
+};
 }  // namespace archetype
 
 template <class B>
@@ -64,7 +74,9 @@ concept has_loops = requires(B& backend, index_t n) {
     backend.for_each_pair(n, n, archetype::pair_functor{});
 };
 template <class B>
-concept has_row_blocks = requires(B& backend, index_t n) { backend.for_row_blocks(n, archetype::row_body{}); };
+concept has_row_blocks = requires(B& backend, index_t n) {
+    backend.for_row_blocks(n, archetype::row_body{});
+};
 template <class B>
 concept has_reductions = requires(B& backend, index_t n) {
     backend.template reduce_rows<float>(n, n, archetype::term{}, archetype::sink{});

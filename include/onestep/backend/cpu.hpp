@@ -25,11 +25,14 @@ public:
 
     int threads() const { return threads_; }
 
-    struct release { void operator()(void* p) const noexcept { ::operator delete(p, std::align_val_t{64}); } };
+    struct release {
+        void operator()(void* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
+    };
     template <class T> using storage = std::unique_ptr<T[], release>;
 
     template <class T> storage<T> allocate(index_t n) const {
-        return storage<T>(static_cast<T*>(::operator new(static_cast<std::size_t>(std::max<index_t>(n, 1)) * sizeof(T), std::align_val_t{64})));
+        return storage<T>(
+            static_cast<T*>(::operator new (static_cast<std::size_t>(std::max<index_t>(n, 1)) * sizeof(T), std::align_val_t{64})));
     }
     template <class T> static T* data(storage<T> const& s) { return s.get(); }
 
@@ -37,18 +40,15 @@ public:
     template <class T> void download(T const* from, index_t n, T* host) const { move(from, n, host); }
     template <class T> void copy(T const* from, index_t n, T* to) const { move(from, n, to); }
 
-    // Each thread works on its own copy of the functor (firstprivate): otherwise a store through one of its pointers might
-    // change the functor itself, for all the compiler knows, and nothing would vectorise. Short loops take the same path with
-    // one thread: a loop inlined into a large caller is one that the compiler gives up on.
     template <index_functor F> void for_each_index(index_t n, F f) const {
-        [[maybe_unused]] bool const share = shared(n * elements_per_call<F>());
-#pragma omp parallel for simd schedule(static) num_threads(threads_) firstprivate(f) if (parallel : share)
+        if (!shared(n * elements_per_call<F>())) return run_indices(n, f);
+#pragma omp parallel for simd schedule(static) num_threads(threads_) firstprivate(f)
         for (index_t i = 0; i < n; ++i) f(i);
     }
 
     template <pair_functor F> void for_each_pair(index_t rows, index_t cols, F f) const {
-        [[maybe_unused]] bool const share = shared(rows * cols * elements_per_call<F>());
-#pragma omp parallel for schedule(static) num_threads(threads_) firstprivate(f) if (share)
+        if (!shared(rows * cols * elements_per_call<F>())) return run_pairs(rows, cols, f);
+#pragma omp parallel for schedule(static) num_threads(threads_) firstprivate(f)
         for (index_t r = 0; r < rows; ++r) {
 #pragma omp simd
             for (index_t c = 0; c < cols; ++c) f(r, c);
@@ -118,9 +118,27 @@ private:
         if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
     }
     template <class F> void items(index_t n, index_t elements, F const& f) const {
-        [[maybe_unused]] bool const share = shared(elements) && n > 1;
-#pragma omp parallel for schedule(static) num_threads(threads_) if (share)
+        if (n == 1 || !shared(elements)) {
+            for (index_t i = 0; i < n; ++i) f(i);
+            return;
+        }
+#pragma omp parallel for schedule(static) num_threads(threads_)
         for (index_t i = 0; i < n; ++i) f(i);
+    }
+
+    // Loops that are not shared out run outside of OpenMP's parallel construct, which costs more than a short one even without threads.
+    // Each works on its own copy of the functor, like the threads above (firstprivate): otherwise a store through one of its pointers might
+    // change the functor itself, for all the compiler knows, and nothing would vectorise. They are not inlined, since a loop inside
+    // a large caller is one that the compiler gives up on.
+    template <class F> [[gnu::noinline]] static void run_indices(index_t n, F f) {
+#pragma omp simd
+        for (index_t i = 0; i < n; ++i) f(i);
+    }
+    template <class F> [[gnu::noinline]] static void run_pairs(index_t rows, index_t cols, F f) {
+        for (index_t r = 0; r < rows; ++r) {
+#pragma omp simd
+            for (index_t c = 0; c < cols; ++c) f(r, c);
+        }
     }
 
     int threads_;

@@ -91,8 +91,8 @@ public:
     static constexpr index_t elements = 1 << 14;
 
     /// `threads` shapes the blocks and nothing else.
-    gemm_plan(int threads, op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta,
-              T* c, index_t ldc)
+    gemm_plan(int threads, op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb,
+              T beta, T* c, index_t ldc)
         : x_{m, n, alpha == T(0) ? 0 : k, alpha, a, lda, 1, b, ldb, 1, beta, c, ldc, 1} {
         if (opa == op::transposed) std::swap(x_.a_row, x_.a_k);
         if (opb == op::transposed) std::swap(x_.b_k, x_.b_col);
@@ -131,7 +131,8 @@ private:
         index_t const most = x_.short_rows() ? 2 * gemm_block_rows : gemm_block_rows, fewest = (x_.m + most - 1) / most;
         index_t least = 0;
         for (index_t cols = 1; cols <= std::min<index_t>(threads, panels); ++cols) {
-            index_t const rows = std::max(fewest, std::min<index_t>((threads + cols - 1) / cols, (x_.m + gemm_tile_height - 1) / gemm_tile_height));
+            index_t const rows =
+                std::max(fewest, std::min<index_t>((threads + cols - 1) / cols, (x_.m + gemm_tile_height - 1) / gemm_tile_height));
             index_t const turns = (rows * cols + threads - 1) / threads;
             index_t const height = (x_.m + rows - 1) / rows, across = (panels + cols - 1) / cols;
             index_t const work = turns * (across * (height + packing) + height / 2);
@@ -162,8 +163,8 @@ template <class T> inline void store(T* p, vec<T> v) { std::memcpy(p, &v, sizeof
 /// Rows x (Vectors * lanes) elements of C over k steps. `Along`: A's neighbours over k lie side by side and `a_step`
 /// leads to the next row; otherwise its rows do and `a_step` leads to the next k. `c` is overwritten, or added to.
 template <class T, int Rows, int Vectors, bool Along>
-__attribute__((noinline)) void tile(index_t k, T const* a, index_t a_step, T const* b, index_t b_step, T alpha, bool add, T* c, index_t c_row,
-                                    index_t c_col, index_t width) {
+__attribute__((noinline)) void tile(index_t k, T const* a, index_t a_step, T const* b, index_t b_step, T alpha, bool add, T* c,
+                                    index_t c_row, index_t c_col, index_t width) {
     constexpr index_t lanes = gemm_register<T>::size;
     vec<T> sum[Rows][Vectors];
 #pragma GCC unroll 16
@@ -208,8 +209,7 @@ __attribute__((noinline)) void tile(index_t k, T const* a, index_t a_step, T con
         for (index_t j = 0; j < width; ++j) c[r * c_row + j * c_col] = block[r * Vectors * lanes + j];
 }
 
-template <class T>
-using tile_function = void (*)(index_t, T const*, index_t, T const*, index_t, T, bool, T*, index_t, index_t, index_t);
+template <class T> using tile_function = void (*)(index_t, T const*, index_t, T const*, index_t, T, bool, T*, index_t, index_t, index_t);
 /// Entry r - 1 computes r rows.
 template <class T, int Vectors, bool Along, int... R> tile_function<T> select(index_t rows, std::integer_sequence<int, R...>) {
     static constexpr tile_function<T> table[] = {tile<T, R + 1, Vectors, Along>...};
@@ -230,7 +230,7 @@ template <class T, int Rows, int Cols>
 void dots(index_t k, T const* a, index_t a_row, T const* b, index_t b_col, T alpha, bool add, T* c, index_t c_row, index_t c_col) {
     constexpr index_t lanes = gemm_register<T>::size;
     vec<T> sum[Rows][Cols];
-    auto const multiply = [&](vec<T> const (&left)[Rows], vec<T> const (&right)[Cols]) {
+    auto const multiply = [&](vec<T> const(&left)[Rows], vec<T> const(&right)[Cols]) {
 #pragma GCC unroll 4
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
@@ -340,8 +340,7 @@ template <class T> void prefetch_panel(index_t line, index_t end, T const* b, in
 /// Tiles of nearly equal height, the taller ones first: one short tile at the end would starve the multipliers.
 struct heights {
     index_t tall, taller_tiles, tiles;
-    explicit heights(index_t rows)
-        : tall(0), taller_tiles(0), tiles((rows + gemm_tile_height - 1) / gemm_tile_height) {
+    explicit heights(index_t rows) : tall(0), taller_tiles(0), tiles((rows + gemm_tile_height - 1) / gemm_tile_height) {
         tall = (rows + tiles - 1) / tiles;
         taller_tiles = rows - (tall - 1) * tiles;
     }
@@ -349,7 +348,8 @@ struct heights {
 };
 
 /// to[step * Height + r] = a[r + step * a_k] for `count` steps and r < Height.
-template <class T, int... H> void copy_steps(index_t count, index_t height, T const* a, index_t a_k, T* to, std::integer_sequence<int, H...>) {
+template <class T, int... H>
+void copy_steps(index_t count, index_t height, T const* a, index_t a_k, T* to, std::integer_sequence<int, H...>) {
     auto const copy = [&]<int Height>(std::integral_constant<int, Height>) {
         if (height == Height)
             for (index_t step = 0; step < count; ++step) std::memcpy(to + step * Height, a + step * a_k, sizeof(T) * Height);
@@ -395,9 +395,11 @@ template <class T> void pack_rows(index_t k, heights const& height, T const* a, 
 
 /// Room for one item's share of A, kept by each thread until it ends.
 template <class T> T* block_of_a() {
-    struct release { void operator()(T* p) const noexcept { ::operator delete(p, std::align_val_t{64}); } };
+    struct release {
+        void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
+    };
     static thread_local std::unique_ptr<T, release> const room(
-        static_cast<T*>(::operator new(sizeof(T) * gemm_block_rows * gemm_depth, std::align_val_t{64})));
+        static_cast<T*>(::operator new (sizeof(T) * gemm_block_rows * gemm_depth, std::align_val_t{64})));
     return room.get();
 }
 
@@ -453,8 +455,8 @@ template <class T> void gemm_block(gemm_operands<T> const& x, index_t row, index
                 if (ahead) gemm_kernel::prefetch_panel(depth * t / height.tiles, depth * (t + 1) / height.tiles, following, x.b_k, x.b_col);
                 T const* const left = packed ? block + r * depth : a + r * x.a_row;
                 index_t const step = packed ? height[t] : along ? x.a_row : x.a_k;
-                (t < height.taller_tiles ? tall : low)(depth, left, step, b, b_step, x.alpha, add,
-                                                       x.c + (row + r) * x.c_row + j * x.c_col, x.c_row, x.c_col, width);
+                (t < height.taller_tiles ? tall : low)(depth, left, step, b, b_step, x.alpha, add, x.c + (row + r) * x.c_row + j * x.c_col,
+                                                       x.c_row, x.c_col, width);
             }
         }
     }

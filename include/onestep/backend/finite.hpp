@@ -34,7 +34,8 @@ template <class T, class Backend> index_t count_not_finite(view<T, Backend> x) {
     if (parts == 0) return 0;
     auto const memory = device.scratch();
     index_t* const counts = memory->template take<index_t>(parts + 1);
-    device.template reduce_rows<index_t>(parts, length, functor::not_finite_part<std::remove_const_t<T>>{x.data(), x.size(), length}, functor::store_count{counts});
+    device.template reduce_rows<index_t>(parts, length, functor::not_finite_part<std::remove_const_t<T>>{x.data(), x.size(), length},
+                                         functor::store_count{counts});
     device.template reduce_rows<index_t>(1, parts, functor::read_count{counts}, functor::store_count{counts + parts});
     index_t total = 0;
     device.download(counts + parts, 1, &total);
@@ -44,7 +45,8 @@ template <class T, class Backend> index_t count_not_finite(view<T, Backend> x) {
 /// Throws not_finite_error if x holds NaN or infinity.
 template <class T, class Backend> void require_finite(char const* object, view<T, Backend> x) {
     if (index_t const count = count_not_finite(x); count > 0)
-        raise<not_finite_error>(object, std::to_string(count) + " of " + std::to_string(x.size()) + " values are NaN or infinite", "all must be finite");
+        raise<not_finite_error>(object, std::to_string(count) + " of " + std::to_string(x.size()) + " values are NaN or infinite",
+                                "all must be finite");
 }
 
 }  // namespace onestep

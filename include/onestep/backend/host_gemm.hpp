@@ -23,8 +23,8 @@ namespace onestep::host {
 
 /// One tile: c[m, n] (row stride ldc) = alpha op(a) op(b) + beta c.
 template <class T>
-void gemm_tile(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta,
-               T* c, index_t ldc);
+void gemm_tile(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta, T* c,
+               index_t ldc);
 
 /// Tile extents: large enough that packing is cheap, small enough that two tiles exist at width 256.
 inline constexpr index_t gemm_tile_rows = 128, gemm_tile_cols = 512;
@@ -56,8 +56,8 @@ template <class T> struct gemm_tiles {
 
 #if defined(ONESTEP_GEMM_DEFINED)
 template <class T>
-void gemm_tile(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta,
-               T* c, index_t ldc) {
+void gemm_tile(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta, T* c,
+               index_t ldc) {
     using row_major = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     using column_major = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
     using stride = Eigen::OuterStride<>;
@@ -74,8 +74,10 @@ void gemm_tile(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const
 }
 #endif
 #if defined(ONESTEP_INSTANTIATE_GEMM)
-template void gemm_tile<float>(op, op, index_t, index_t, index_t, float, float const*, index_t, float const*, index_t, float, float*, index_t);
-template void gemm_tile<double>(op, op, index_t, index_t, index_t, double, double const*, index_t, double const*, index_t, double, double*, index_t);
+template void gemm_tile<float>(op, op, index_t, index_t, index_t, float, float const*, index_t, float const*, index_t, float, float*,
+                               index_t);
+template void gemm_tile<double>(op, op, index_t, index_t, index_t, double, double const*, index_t, double const*, index_t, double, double*,
+                                index_t);
 #endif
 
 }  // namespace onestep::host

@@ -16,8 +16,7 @@ template <class T> struct store_scaled {
 }  // namespace functor
 
 /// Runs pass(row, position, z) over every element of a [rows, cols] tensor with fresh z ~ N(0, 1).
-template <backend Backend, class Pass>
-void for_each_normal(Backend& device, random_stream stream, index_t rows, index_t cols, Pass pass) {
+template <backend Backend, class Pass> void for_each_normal(Backend& device, random_stream stream, index_t rows, index_t cols, Pass pass) {
     with_normals<Backend::quads_per_item, Pass> const items{pass, stream, rows, cols};
     device.for_each_index(items.items(), items);
 }

@@ -52,7 +52,8 @@ private:
     /// Held for a few instructions only.
     struct guard {
         explicit guard(std::atomic_flag& f) : flag(f) {
-            while (flag.test_and_set(std::memory_order_acquire)) {}
+            while (flag.test_and_set(std::memory_order_acquire)) {
+            }
         }
         guard(guard const&) = delete;
         guard& operator=(guard const&) = delete;

@@ -70,8 +70,7 @@ struct device_error : error {
 };
 
 /// Every exception leaves through here, so that a build without exceptions still ends with the sentence.
-template <class Error>
-[[noreturn]] void raise(std::string object, std::string given, std::string allowed = {}) {
+template <class Error> [[noreturn]] void raise(std::string object, std::string given, std::string allowed = {}) {
     Error failure(std::move(object), std::move(given), std::move(allowed));
 #if defined(__cpp_exceptions)
     throw failure;

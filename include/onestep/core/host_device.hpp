@@ -13,3 +13,12 @@
 #else
 #define ONESTEP_HD_INLINE ONESTEP_HD inline
 #endif
+
+/// ONESTEP_UNROLL stands before a loop of a few known turns inside a loop that shall vectorise.
+#if defined(__CUDACC__) || defined(__clang__)
+#define ONESTEP_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define ONESTEP_UNROLL _Pragma("GCC unroll 8")
+#else
+#define ONESTEP_UNROLL
+#endif

@@ -13,7 +13,7 @@
 namespace onestep {
 
 /// What a number is drawn for. Two purposes never share a stream.
-enum class draw : std::uint64_t { noise, time, order, weights, direction, subset, probe, label, user = 1u << 16 };
+enum class draw : std::uint64_t { noise, time, order, weights, direction, subset, probe, label, solver, user = 1u << 16 };
 
 /// Four words.
 struct quad {
@@ -75,14 +75,18 @@ inline void wide_rounds(std::uint32_t* x, std::uint32_t* y, std::uint32_t* z, st
     split(y, b[0], b[1]);
     split(z, c[0], c[1]);
     split(w, d[0], d[1]);
-    for (int round = 0; round < 10; ++round, k0 += key_step_0, k1 += key_step_1)
+    wide key_0 = wide{} + std::uint64_t{k0}, key_1 = wide{} + std::uint64_t{k1};  // carries run into the high halves, where they do no harm
+    for (int round = 0; round < 10; ++round, key_0 += std::uint64_t{key_step_0}, key_1 += std::uint64_t{key_step_1}) {
         for (int half = 0; half < 2; ++half) {
             wide const p = multiply(a[half], multiplier_x), q = multiply(c[half], multiplier_z);
-            a[half] = q >> 32 ^ b[half] ^ std::uint64_t{k0};
+            a[half] = q >> 32 ^ b[half] ^ key_0;
             b[half] = q;
-            c[half] = p >> 32 ^ d[half] ^ std::uint64_t{k1};
+            c[half] = p >> 32 ^ d[half] ^ key_1;
             d[half] = p;
         }
+        // Hides from GCC that it could work out all twenty keys in scalar registers and move each to a vector.
+        asm("" : "+x"(key_0), "+x"(key_1));
+    }
     join(a[0], a[1], x);
     join(b[0], b[1], y);
     join(c[0], c[1], z);
@@ -144,8 +148,8 @@ struct random_key {
     /// The stream of a purpose; `index` tells several uses of one purpose apart (the stages of a solver, say).
     ONESTEP_HD random_stream at(draw purpose, std::uint64_t index = 0) const {
         std::uint64_t const use = static_cast<std::uint64_t>(purpose) | index << 32;
-        quad const k = philox::words({static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), static_cast<std::uint32_t>(use),
-                                      static_cast<std::uint32_t>(use >> 32)},
+        quad const k = philox::words({static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32),
+                                      static_cast<std::uint32_t>(use), static_cast<std::uint32_t>(use >> 32)},
                                      static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
         return {std::uint64_t{k.x} | std::uint64_t{k.y} << 32, first_sample};
     }
@@ -170,16 +174,38 @@ ONESTEP_HD inline std::uint64_t below(random_stream s, std::uint64_t n, index_t 
     return (high + low) >> 32;
 }
 
+/// x = sqrt(x) for each of Width numbers >= 0, correctly rounded.
+template <int Width> ONESTEP_HD inline void square_roots(float (&x)[Width]) {
+#if defined(__AVX__) && defined(__GNUC__) && !defined(__CUDACC__)
+    // The instruction by its name: through libm's function, which sets errno, compilers do not vectorise.
+    if constexpr (Width % 8 == 0) {
+        typedef float lanes __attribute__((vector_size(32)));
+        for (int i = 0; i < Width; i += 8) {
+            lanes v;
+            __builtin_memcpy(&v, x + i, sizeof v);
+            v = __builtin_ia32_sqrtps256(v);
+            __builtin_memcpy(x + i, &v, sizeof v);
+        }
+        return;
+    }
+#endif
+    for (int i = 0; i < Width; ++i) x[i] = math::sqrt(x[i]);
+}
+
 /// Box-Muller on Width pairs of words; |z| <= 6.77.
 template <int Width>
 ONESTEP_HD inline void box_muller(std::uint32_t const (&radius)[Width], std::uint32_t const (&phase)[Width], float (&first)[Width],
                                   float (&second)[Width]) {
+    float r[Width];
     for (int i = 0; i < Width; ++i) {
         float const u = math::fma(static_cast<float>(radius[i]), 0x1p-32f, 0x1p-33f);  // (0, 1]
-        float const r = math::sqrt(-2.0f * math::log(u));
+        r[i] = math::fma(-2.0f, math::log(u), 0.0f);                                   // never -0
+    }
+    square_roots(r);
+    for (int i = 0; i < Width; ++i) {
         math::sin_cos<float> const a = math::sincos_phase(phase[i]);
-        first[i] = r * a.cos;
-        second[i] = r * a.sin;
+        first[i] = r[i] * a.cos;
+        second[i] = r[i] * a.sin;
     }
 }
 

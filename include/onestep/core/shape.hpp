@@ -24,7 +24,8 @@ public:
         if (rank > max_rank) raise<shape_error>("shape", "rank is " + std::to_string(rank), "at most 6 is supported");
         for (; rank_ < rank; ++rank_) {
             if (extents[rank_] < 0)
-                raise<shape_error>("shape", "extent " + std::to_string(rank_) + " is " + std::to_string(extents[rank_]), "extents are >= 0");
+                raise<shape_error>("shape", "extent " + std::to_string(rank_) + " is " + std::to_string(extents[rank_]),
+                                   "extents are >= 0");
             extents_[rank_] = extents[rank_];
         }
     }

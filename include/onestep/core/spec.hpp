@@ -10,7 +10,9 @@
 namespace onestep {
 
 namespace archetype {
-struct visitor { void operator()(char const*, auto const&) const {} };
+struct visitor {
+    void operator()(char const*, auto const&) const {}
+};
 }  // namespace archetype
 
 template <class S>

@@ -20,7 +20,8 @@ public:
     /// Copies host values, row after row. Throws shape_error if their number is not extents.size().
     tensor(Backend& backend, onestep::shape const& extents, std::vector<T> const& values) : tensor(backend, extents) {
         if (static_cast<index_t>(values.size()) != extents.size())
-            raise<shape_error>("tensor", std::to_string(values.size()) + " values were given", to_string(extents) + " holds " + std::to_string(extents.size()));
+            raise<shape_error>("tensor", std::to_string(values.size()) + " values were given",
+                               to_string(extents) + " holds " + std::to_string(extents.size()));
         backend.upload(values.data(), extents.size(), data());
     }
     tensor(tensor const& other) { *this = other; }

@@ -34,15 +34,13 @@ public:
     }
     /// The same elements under other extents. Throws shape_error if the number of elements differs.
     view reshaped(onestep::shape const& other) const {
-        if (other.size() != size()) raise<shape_error>("view", to_string(shape_) + " was asked to be " + to_string(other), "sizes must agree");
+        if (other.size() != size())
+            raise<shape_error>("view", to_string(shape_) + " was asked to be " + to_string(other), "sizes must agree");
         return {*backend_, data_, other};
     }
 
     template <class U>
-        requires(std::same_as<U, T const> && !std::is_const_v<T>)
-    operator view<U, Backend>() const {
-        return {*backend_, data_, shape_};
-    }
+    requires(std::same_as<U, T const> && !std::is_const_v<T>) operator view<U, Backend>() const { return {*backend_, data_, shape_}; }
 
 private:
     Backend* backend_ = nullptr;

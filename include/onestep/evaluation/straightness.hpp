@@ -85,10 +85,10 @@ struct observed_euler {
     double range;
     velocity_scatter* seen;
 
-    void step(auto& flow, double t, double s) const {
-        affine_step next(flow.x());
-        next.add(1, flow.x());
-        auto const u = flow.velocity(flow.x(), t);
+    void step(auto& run, double t, double s) const {
+        affine_step next(run.x());
+        next.add(1, run.x());
+        auto const u = run.velocity(run.x(), t);
         seen->add(u.coefficient, to_host(u.x), to_host(u.f), s < t ? -range : range, std::fabs(s - t) / range);
         u.add_to(next, s - t);
         next.run();
@@ -120,9 +120,7 @@ straightness_report straightness(Model const& model, Noise const& z, straightnes
     if (options.steps < 2) raise<domain_error>(name, "steps is " + std::to_string(options.steps), "at least 2 are needed");
     auto const times = times_of(uniform_grid{}, model.process(), options.steps);
     tensor<value_type, typename Noise::backend_type> x(z.backend(), z.shape());
-    affine_step start(x.view());
-    start.add(model.process().sigma(times.front()), z);
-    start.run();
+    place_noise(model.process(), times.front(), view<value_type const, typename Noise::backend_type>(z), x.view());
 
     evaluation::velocity_scatter seen(x.rows(), x.cols(), evaluation::threads_of(x.backend()));
     solve(model, evaluation::observed_euler{options.steps, times.front() - times.back(), &seen}, times, x.view());

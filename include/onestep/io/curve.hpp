@@ -232,8 +232,11 @@ inline std::string curve_svg(std::vector<curve_series> const& series, curve_opti
         line.end();
         std::string const color = colors[k % std::size(colors)];
         if (!path.empty())
-            out += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + color +
-                   "\" stroke-width=\"1.8\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/>\n";
+            out.append("<path d=\"")
+                .append(path)
+                .append("\" fill=\"none\" stroke=\"")
+                .append(color)
+                .append("\" stroke-width=\"1.8\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/>\n");
         if (series.size() > 1) {
             double const row = top + 16 + 17 * static_cast<double>(k);
             out += "<path d=\"M" + svg::position(right - 24) + " " + svg::position(row - 4) + "H" + svg::position(right - 4) +

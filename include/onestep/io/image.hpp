@@ -1,10 +1,12 @@
 #pragma once
 /// Pictures of tensors: a grid of samples in one PNG, or a canvas on which a program lays out rows with labels.
+// NOLINTBEGIN(modernize-deprecated-headers): the encoder below uses their names without std::
 #include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+// NOLINTEND(modernize-deprecated-headers)
 
 #include <algorithm>
 #include <array>

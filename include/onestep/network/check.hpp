@@ -57,16 +57,20 @@ inline std::string to_string(check_report const& report) {
 namespace checking {
 
 template <class N, class T, class Backend>
-concept two_time_forward = requires(N& net, view<T const, Backend> x, view<T, Backend> y) { net.forward(x, x, x, y); };
+concept two_time_forward = requires(N& net, view<T const, Backend> x, view<T, Backend> y) {
+    net.forward(x, x, x, y);
+};
 template <class N, class T, class Backend>
-concept two_time_jvp = requires(N& net, view<T const, Backend> x, view<T, Backend> y) { net.jvp(x, x, x, x, x, x, y, y); };
+concept two_time_jvp = requires(N& net, view<T const, Backend> x, view<T, Backend> y) {
+    net.jvp(x, x, x, x, x, x, y, y);
+};
 template <class N, class T, class Backend>
 concept two_time_trains = two_time_network<N, T, Backend> && two_time_forward<N, T, Backend>;
 template <class N>
 concept trains = has_parameters<N> && has_backward<N, scalar_of<N>, backend_of<N>> &&
-                 (trainable_network<N> || two_time_trains<N, scalar_of<N>, backend_of<N>>);
+    (trainable_network<N> || two_time_trains<N, scalar_of<N>, backend_of<N>>);
 template <class N, class T, class Backend>
-concept differentiates = differentiable_network<N, T, Backend> || (two_time_network<N, T, Backend> && two_time_jvp<N, T, Backend>);
+concept differentiates = differentiable_network<N, T, Backend> ||(two_time_network<N, T, Backend>&& two_time_jvp<N, T, Backend>);
 
 template <class T> double largest(std::vector<T> const& a) {
     double size = 0;

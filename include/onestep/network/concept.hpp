@@ -30,15 +30,21 @@
 namespace onestep {
 
 template <class N, class T, class Backend>
-concept network = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) { net(x, t, y); };
+concept network = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) {
+    net(x, t, y);
+};
 
 template <class N, class T, class Backend>
-concept two_time_network =
-    requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T const, Backend> s, view<T, Backend> y) { net(x, t, s, y); };
+concept two_time_network = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T const, Backend> s,
+                                    view<T, Backend> y) {
+    net(x, t, s, y);
+};
 
 template <class N, class T, class Backend>
 concept labelled_network = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<std::int32_t const, Backend> labels,
-                                    view<T, Backend> y) { net(x, t, labels, y); };
+                                    view<T, Backend> y) {
+    net(x, t, labels, y);
+};
 
 template <class N>
 concept has_parameters = requires(N& net) {
@@ -54,16 +60,22 @@ template <has_parameters N> using scalar_of = typename decltype(std::declval<N&>
 template <has_parameters N> using backend_of = typename decltype(std::declval<N&>().parameters())::backend_type;
 
 template <class N, class T, class Backend>
-concept has_forward = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) { net.forward(x, t, y); };
+concept has_forward = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) {
+    net.forward(x, t, y);
+};
 template <class N, class T, class Backend>
-concept has_backward = requires(N& net, view<T const, Backend> dy) { net.backward(dy); };
+concept has_backward = requires(N& net, view<T const, Backend> dy) {
+    net.backward(dy);
+};
 
 template <class N>
 concept trainable_network = has_parameters<N> && network<N, scalar_of<N>, backend_of<N>> && has_forward<N, scalar_of<N>, backend_of<N>> &&
-                            has_backward<N, scalar_of<N>, backend_of<N>>;
+    has_backward<N, scalar_of<N>, backend_of<N>>;
 
 template <class N, class T, class Backend>
-concept differentiable_network =
-    network<N, T, Backend> && requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) { net.jvp(x, x, t, t, y, y); };
+concept differentiable_network = network<N, T, Backend> &&
+    requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) {
+    net.jvp(x, x, t, t, y, y);
+};
 
 }  // namespace onestep

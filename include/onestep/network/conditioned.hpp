@@ -57,50 +57,32 @@ public:
 
     // T comes from y alone, so that views of mutable memory and tensors are taken for x and t.
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net(x, x, l, y); }
-    void operator()(input<T> x, input<T> t, view<T, Backend> y) const {
-        network()(x, t, labels_, y);
-    }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net(x, x, l, y); }
+    void operator()(input<T> x, input<T> t, view<T, Backend> y) const { network()(x, t, labels_, y); }
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net(x, x, x, l, y); }
-    void operator()(input<T> x, input<T> t, input<T> s, view<T, Backend> y) const {
-        network()(x, t, s, labels_, y);
-    }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net(x, x, x, l, y); }
+    void operator()(input<T> x, input<T> t, input<T> s, view<T, Backend> y) const { network()(x, t, s, labels_, y); }
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.forward(x, x, l, y); }
-    void forward(input<T> x, input<T> t, view<T, Backend> y) {
-        network().forward(x, t, labels_, y);
-    }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.forward(x, x, l, y); }
+    void forward(input<T> x, input<T> t, view<T, Backend> y) { network().forward(x, t, labels_, y); }
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.forward(x, x, x, l, y); }
-    void forward(input<T> x, input<T> t, input<T> s, view<T, Backend> y) {
-        network().forward(x, t, s, labels_, y);
-    }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.forward(x, x, x, l, y); }
+    void forward(input<T> x, input<T> t, input<T> s, view<T, Backend> y) { network().forward(x, t, s, labels_, y); }
     template <class T>
-        requires requires(inner& net, view<T, Backend> dy) { net.backward(dy); }
-    void backward(view<T, Backend> dy) {
-        network().backward(dy);
-    }
+    requires requires(inner& net, view<T, Backend> dy) { net.backward(dy); }
+    void backward(view<T, Backend> dy) { network().backward(dy); }
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.jvp(x, x, x, x, l, y, y); }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.jvp(x, x, x, x, l, y, y); }
     void jvp(input<T> x, input<T> vx, input<T> t, input<T> vt, view<T, Backend> y, view<T, Backend> vy) const {
         network().jvp(x, vx, t, vt, labels_, y, vy);
     }
     template <class T>
-        requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.jvp(x, x, x, x, x, x, l, y, y); }
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.jvp(x, x, x, x, x, x, l, y, y); }
     void jvp(input<T> x, input<T> vx, input<T> t, input<T> vt, input<T> s, input<T> vs, view<T, Backend> y, view<T, Backend> vy) const {
         network().jvp(x, vx, t, vt, s, vs, labels_, y, vy);
     }
-    auto parameters() const
-        requires has_parameters<inner>
-    {
-        return network().parameters();
-    }
-    auto gradients() const
-        requires has_parameters<inner>
-    {
-        return network().gradients();
-    }
+    auto parameters() const requires has_parameters<inner> { return network().parameters(); }
+    auto gradients() const requires has_parameters<inner> { return network().gradients(); }
 
 private:
     Network net_;

@@ -21,14 +21,14 @@ namespace onestep {
 struct mlp_options {
     static constexpr char const* name = "mlp";
 
-    shape data = {2};           ///< extents of one sample: {2}, {8, 8, 1}
-    int width = 256;            ///< >= 1
-    int blocks = 3;             ///< residual blocks, >= 1
-    int embedding = 0;          ///< width of e, the embedding of time and label; 0: as `width`. A small one makes room for wider blocks
-    time_features time = {};    ///< how t (and s) enter
-    int classes = 0;            ///< 0: no labels. Otherwise labels are 0 .. classes - 1 and there is one more row for "none"
-    bool second_time = false;   ///< net(x, t, s, y) instead of net(x, t, y)
-    std::uint64_t seed = 0;     ///< of the initial weights
+    shape data = {2};          ///< extents of one sample: {2}, {8, 8, 1}
+    int width = 256;           ///< >= 1
+    int blocks = 3;            ///< residual blocks, >= 1
+    int embedding = 0;         ///< width of e, the embedding of time and label; 0: as `width`. A small one makes room for wider blocks
+    time_features time = {};   ///< how t (and s) enter
+    int classes = 0;           ///< 0: no labels. Otherwise labels are 0 .. classes - 1 and there is one more row for "none"
+    bool second_time = false;  ///< net(x, t, s, y) instead of net(x, t, y)
+    std::uint64_t seed = 0;    ///< of the initial weights
 
     void fields(auto&& visit) const {
         visit("data", to_string(data));
@@ -66,7 +66,8 @@ public:
 
     /// Throws domain_error for a width or number of blocks or classes below its range, shape_error for empty data.
     mlp(Backend& device, mlp_options const& options)
-        : device_(&device), options_(checked(options)), time_(device, options.time, options.second_time, options.seed), tape_memory_(device) {
+        : device_(&device), options_(checked(options)), time_(device, options.time, options.second_time, options.seed),
+          tape_memory_(device) {
         index_t const d = options.data.size(), w = options.width, e = options.embedding > 0 ? options.embedding : options.width;
         time_first_ = {list_, "time.first", time_.size(), e};
         time_second_ = {list_, "time.second", e, e};
@@ -82,14 +83,15 @@ public:
     }
     mlp(mlp const& other)
         : device_(other.device_), options_(other.options_), time_(other.time_), list_(other.list_), time_first_(other.time_first_),
-          time_second_(other.time_second_), class_table_(other.class_table_), in_(other.in_), condition_(other.condition_), out_(other.out_),
-          blocks_(other.blocks_), parameters_(other.parameters_), gradients_(other.gradients_), tape_memory_(*other.device_) {
-    }
+          time_second_(other.time_second_), class_table_(other.class_table_), in_(other.in_), condition_(other.condition_),
+          out_(other.out_), blocks_(other.blocks_), parameters_(other.parameters_), gradients_(other.gradients_),
+          tape_memory_(*other.device_) {}
+    // NOLINTNEXTLINE(performance-noexcept-move-constructor): it copies, so that views of the other stay valid
     mlp(mlp&& other) : mlp(std::as_const(other)) {}
     mlp& operator=(mlp const&) = delete;
 
     mlp_options const& options() const { return options_; }
-    parameter_list const& names() const { return list_; }       ///< names and shapes, for checkpoints
+    parameter_list const& names() const { return list_; }  ///< names and shapes, for checkpoints
     output parameters() { return parameters_.view(); }
     output gradients() { return gradients_.view(); }
     int classes() const { return options_.classes; }
@@ -121,8 +123,9 @@ public:
     /// Adds dL/dparameters of the last forward to gradients(). Throws shape_error if no forward of dy's shape waits.
     void backward(input dy) {
         if (tape_.n == 0 || dy.rows() != tape_.n || dy.cols() != in_.in())
-            raise<shape_error>("mlp", "backward was given dy " + to_string(dy.shape()),
-                               tape_.n == 0 ? std::string("no forward is waiting for it") : "the forward that waits has " + to_string(tape_.of.x.shape()));
+            raise<shape_error>(
+                "mlp", "backward was given dy " + to_string(dy.shape()),
+                tape_.n == 0 ? std::string("no forward is waiting for it") : "the forward that waits has " + to_string(tape_.of.x.shape()));
         index_t const n = std::exchange(tape_.n, 0);
         gradient_rows const to{*this, tape_memory_, n};
         device_->for_row_blocks(n, [&](index_t first, index_t count) {
@@ -144,7 +147,8 @@ private:
 
         activations() = default;
         activations(mlp const& net, arena<Backend>& memory, index_t n, bool stacked, bool keeps) : kept(keeps) {
-            index_t const rows = stacked ? 2 * n : n, w = net.options_.width, e = net.time_second_.out(), blocks = static_cast<index_t>(net.blocks_.size());
+            index_t const rows = stacked ? 2 * n : n, w = net.options_.width, e = net.time_second_.out(),
+                          blocks = static_cast<index_t>(net.blocks_.size());
             auto const take = [&](index_t cols) { return memory.template take<T>(rows * cols); };
             features = take(net.time_.size());
             time_z = take(e), time_v = take(e), embedding_z = take(e), embedding = take(e);
@@ -228,8 +232,9 @@ private:
         if (!(y == c.x.shape())) raise<shape_error>("mlp", "y is " + to_string(y), "it must have x's shape " + to_string(c.x.shape()));
         require_shape("mlp", "t", c.t, {n});
         if (options_.second_time != (c.s.data() != nullptr))
-            raise<shape_error>("mlp", options_.second_time ? "no second time s was given" : "a second time s was given",
-                               options_.second_time ? "this network is called as net(x, t, s, y)" : "this network is called as net(x, t, y)");
+            raise<shape_error>(
+                "mlp", options_.second_time ? "no second time s was given" : "a second time s was given",
+                options_.second_time ? "this network is called as net(x, t, s, y)" : "this network is called as net(x, t, y)");
         if (options_.second_time) require_shape("mlp", "s", c.s, {n});
         if (c.labels.data() != nullptr) {
             if (options_.classes == 0) raise<shape_error>("mlp", "labels were given", "this network was made with classes = 0");
@@ -274,7 +279,8 @@ private:
     template <mode Mode> void run_blocks(call const& c, activations const& at, T const* vx, T* y, T* vy) const {
         constexpr bool Stacked = Mode == mode::stacked;
         constexpr auto keeps = Mode == mode::kept ? layer::functor::keep::value_and_slope : layer::functor::keep::value;
-        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = options_.width, d = in_.in(), last = static_cast<index_t>(blocks_.size());
+        index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = options_.width, d = in_.in(),
+                      last = static_cast<index_t>(blocks_.size());
         T const* const weights = parameters_.data();
         T const* x = c.x.data();
         if constexpr (Stacked) {
@@ -283,9 +289,11 @@ private:
             x = at.both;
         }
         in_.multiply(*device_, weights, rows, x, at.h);
-        device_->for_each_pair(n, w, layer::functor::bias_silu<T, false, Stacked, keeps>{in_.bias(weights), nullptr, at.h, at.u, at.slope, w, 0, n});
+        device_->for_each_pair(
+            n, w, layer::functor::bias_silu<T, false, Stacked, keeps>{in_.bias(weights), nullptr, at.h, at.u, at.slope, w, 0, n});
         for (index_t k = 0; k < last; ++k)
-            blocks_[static_cast<std::size_t>(k)].template forward<Stacked>(*device_, weights, n, at.block(k), at.shift + k * w, condition_.out());
+            blocks_[static_cast<std::size_t>(k)].template forward<Stacked>(*device_, weights, n, at.block(k), at.shift + k * w,
+                                                                           condition_.out());
         if constexpr (Stacked) {
             out_.forward(*device_, weights, n, at.u_of(last), at.out);
             out_.multiply(*device_, weights, n, at.u_of(last) + n * w, at.out + n * d);
@@ -323,8 +331,8 @@ private:
         out_.backward_input(*device_, weights, n, dy, to.scratch);
         device_->for_each_pair(n, w, layer::functor::slope_product<T>{at.slope_of(last), to.scratch, to.h_of(last), w, w});
         for (index_t k = last; k-- > 0;)
-            blocks_[static_cast<std::size_t>(k)].backward_rows(*device_, weights, n, at.block(k), to.h_of(k + 1), to.h_of(k), to.shift + k * w, across,
-                                                               to.scratch);
+            blocks_[static_cast<std::size_t>(k)].backward_rows(*device_, weights, n, at.block(k), to.h_of(k + 1), to.h_of(k),
+                                                               to.shift + k * w, across, to.scratch);
         condition_.backward_input(*device_, weights, n, to.shift, to.scratch);
         device_->for_each_pair(n, e, layer::functor::slope_product<T>{at.embedding_z, to.scratch, to.embedding_z, e, e});
         time_second_.backward_input(*device_, weights, n, to.embedding_z, to.scratch);
@@ -335,8 +343,8 @@ private:
         T* const gradients = gradients_.data();
         out_.backward_parameters(*device_, gradients, n, at.u_of(last), dy);
         for (index_t k = 0; k < last; ++k)
-            blocks_[static_cast<std::size_t>(k)].backward_parameters(*device_, gradients, n, at.block(k), from.h_of(k + 1), from.shift + k * w,
-                                                                     condition_.out());
+            blocks_[static_cast<std::size_t>(k)].backward_parameters(*device_, gradients, n, at.block(k), from.h_of(k + 1),
+                                                                     from.shift + k * w, condition_.out());
         in_.backward_parameters(*device_, gradients, n, c.x.data(), from.h);
         condition_.backward_parameters(*device_, gradients, n, at.embedding, from.shift);
         if (options_.classes > 0) class_table_.backward_parameters(*device_, gradients, n, at.one_hot, from.embedding_z);

@@ -24,7 +24,9 @@ template <class T, distance Distance> struct residual_term {
         regression_row<T> const row = rows[r];
         T const residual = math::fma(row.a, x[i], math::fma(row.b, f[i], -target[i]));
         if constexpr (Distance::constant_slope)
-            df[i] = static_cast<T>(static_cast<double>(row.weight) * static_cast<double>(row.b) * rho.slope(0, cols) / static_cast<double>(n)) * residual;
+            df[i] =
+                static_cast<T>(static_cast<double>(row.weight) * static_cast<double>(row.b) * rho.slope(0, cols) / static_cast<double>(n)) *
+                residual;
         return static_cast<double>(residual) * static_cast<double>(residual);
     }
 };
@@ -87,13 +89,16 @@ loss_value accumulate(Objective const& objective, Model&& model, batch<T, Backen
     static_assert(trainable_network<std::remove_cvref_t<network>>,
                   "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
     if (data.labels.data() != nullptr) {
-        if constexpr (requires { model.given(data.labels, labels_are_checked{}).network().forward(data.x0, data.x0, view<T, Backend>{}); }) {
+        if constexpr (requires {
+                          model.given(data.labels, labels_are_checked{}).network().forward(data.x0, data.x0, view<T, Backend>{});
+                      }) {
             return accumulate(objective, model.given(data.labels, labels_are_checked{}), batch<T, Backend>{data.x0, data.noise, {}}, key);
         } else {
             raise<shape_error>("accumulate", "the batch has labels", "this network takes none: it has no forward(x, t, labels, y)");
         }
     } else {
-        static_assert(onestep::objective<Objective, model_type, T, Backend>, "This objective does not fit this model: see objective/concept.hpp.");
+        static_assert(onestep::objective<Objective, model_type, T, Backend>,
+                      "This objective does not fit this model: see objective/concept.hpp.");
         if (data.x0.empty()) raise<shape_error>("accumulate", "x0 is " + to_string(data.x0.shape()), "there must be at least one sample");
         Backend& device = data.x0.backend();
         auto const memory = device.scratch();
@@ -114,7 +119,8 @@ loss_value accumulate(Objective const& objective, Model&& model, batch<T, Backen
             device.for_each_pair(n, d, functor::residual_gradient<T>{problem.rows, problem.x.data(), f, problem.target, factor, df, d});
         model.network().backward(view<T const, Backend>(device, df, data.x0.shape()));
 
-        device.template reduce_rows<functor::loss_sum>(1, n, functor::loss_term{losses}, functor::loss_mean{losses + n, static_cast<double>(n)});
+        device.template reduce_rows<functor::loss_sum>(1, n, functor::loss_term{losses},
+                                                       functor::loss_mean{losses + n, static_cast<double>(n)});
         loss_value loss;
         device.download(losses + n, 1, &loss);
         return loss;

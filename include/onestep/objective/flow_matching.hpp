@@ -45,7 +45,15 @@ public:
             time = density_.sample(process, times, row);
             marginal const m = marginal_at(process, time);
             conversion const u = model.velocity_at(time);
-            return regression_row<double>{m.alpha, m.sigma, m.alpha_derivative, m.sigma_derivative, u.x, u.output, static_cast<double>(weight_(m))};
+            network_input const ask = model.input_at(time);
+            time = ask.time;
+            return regression_row<double>{ask.scale * m.alpha,
+                                          ask.scale * m.sigma,
+                                          m.alpha_derivative,
+                                          m.sigma_derivative,
+                                          u.x / ask.scale,
+                                          u.output,
+                                          static_cast<double>(weight_(m))};
         });
         if (data.noise.empty()) for_each_normal(device, key.at(draw::noise), n, d, functor::mix_noise<T>{rows, data.x0.data(), x, target});
         else device.for_each_pair(n, d, functor::mix_pair<T>{rows, data.x0.data(), data.noise.data(), x, target, d});

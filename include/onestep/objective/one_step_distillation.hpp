@@ -6,7 +6,7 @@ namespace onestep {
 
 /// One-step distillation: learn where each path ends. For pairs (x0, noise) made by a solver,
 ///
-///     x = sigma(T) noise       target = x0       loss = distance(x0_theta(x, T) - x0),    T = t_max
+///     x = s noise       target = x0       loss = distance(x0_theta(x, T) - x0),    T = t_max, s = prior_scale_of(process)
 ///
 /// so that one Euler step from pure noise lands on the sample. Pairs must come from the flow that is distilled, best from
 /// one that reflow has straightened. Throws shape_error for a batch without noise or with noise not shaped like x0,
@@ -34,9 +34,11 @@ public:
 
         marginal const m = marginal_at(model.process(), model.process().t_max());
         conversion const end = model.x0_at(m.t);
+        network_input const ask = model.input_at(m.t);
+        double const start = prior_scale_of(model.process());
         upload_rows(device, n, t, rows, [&](index_t, double& time) {
-            time = m.t;
-            return regression_row<double>{0, m.sigma, 1, 0, end.x, end.output, 1};
+            time = ask.time;
+            return regression_row<double>{0, ask.scale * start, 1, 0, end.x / ask.scale, end.output, 1};
         });
         device.for_each_pair(n, d, functor::mix_pair<T>{rows, data.x0.data(), data.noise.data(), x, target, d});
         return {{device, x, data.x0.shape()}, {device, t, {n}}, target, rows};

@@ -18,8 +18,9 @@ void upload_rows(Backend& device, index_t n, T* t, regression_row<T>* rows, Make
             double time = 0;
             regression_row<double> const exact = make(first + i, time);
             times[i] = static_cast<T>(time);
-            row[i] = {static_cast<T>(exact.alpha),   static_cast<T>(exact.sigma), static_cast<T>(exact.target_x0), static_cast<T>(exact.target_epsilon),
-                      static_cast<T>(exact.a),       static_cast<T>(exact.b),     static_cast<T>(exact.weight)};
+            row[i] = {static_cast<T>(exact.alpha),          static_cast<T>(exact.sigma), static_cast<T>(exact.target_x0),
+                      static_cast<T>(exact.target_epsilon), static_cast<T>(exact.a),     static_cast<T>(exact.b),
+                      static_cast<T>(exact.weight)};
         }
         device.upload(times, count, t + first);
         device.upload(row, count, rows + first);

@@ -14,10 +14,10 @@ struct euler {
     static constexpr int order = 1;
     int steps = 1;  ///< intervals of the grid, >= 1
 
-    void step(auto& flow, double t, double s) const {
-        affine_step next(flow.x());
-        next.add(1, flow.x());
-        flow.velocity(flow.x(), t).add_to(next, s - t);
+    void step(auto& run, double t, double s) const {
+        affine_step next(run.x());
+        next.add(1, run.x());
+        run.velocity(run.x(), t).add_to(next, s - t);
         next.run();
     }
     void fields(auto&& visit) const { visit("steps", steps); }

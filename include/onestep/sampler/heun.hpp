@@ -16,17 +16,17 @@ struct heun {
     static constexpr int order = 2;
     int steps = 18;  ///< intervals of the grid, >= 1
 
-    void step(auto& flow, double t, double s) const {
-        auto const x = flow.x();
-        auto const here = flow.velocity(x, t);
-        if (!flow.has_velocity(s)) {
+    void step(auto& run, double t, double s) const {
+        auto const x = run.x();
+        auto const here = run.velocity(x, t);
+        if (!run.has_velocity(s)) {
             affine_step next(x);
             next.add(1, x);
             here.add_to(next, s - t);
             next.run();
             return;
         }
-        auto const ahead = flow.scratch();
+        auto const ahead = run.scratch();
         affine_step guess(ahead);
         guess.add(1, x);
         here.add_to(guess, s - t);
@@ -34,7 +34,7 @@ struct heun {
         affine_step next(x);
         next.add(1, x);
         here.add_to(next, (s - t) / 2);
-        flow.velocity(ahead, s).add_to(next, (s - t) / 2);
+        run.velocity(ahead, s).add_to(next, (s - t) / 2);
         next.run();
     }
     void fields(auto&& visit) const { visit("steps", steps); }

@@ -15,28 +15,28 @@ struct rk4 {
     static constexpr int order = 4;
     int steps = 8;  ///< intervals of the grid, >= 1
 
-    void step(auto& flow, double t, double s) const {
+    void step(auto& run, double t, double s) const {
         double const h = s - t;
-        auto const x = flow.x();
-        auto const k1 = flow.velocity(x, t);
+        auto const x = run.x();
+        auto const k1 = run.velocity(x, t);
         affine_step next(x);
         next.add(1, x);
-        if (!flow.has_velocity(s)) {
+        if (!run.has_velocity(s)) {
             k1.add_to(next, h);
             next.run();
             return;
         }
         auto const stage = [&](auto const& k, double length) {
-            auto const at = flow.scratch();
+            auto const at = run.scratch();
             affine_step move(at);
             move.add(1, x);
             k.add_to(move, length);
             move.run();
             return at;
         };
-        auto const k2 = flow.velocity(stage(k1, h / 2), t + h / 2);
-        auto const k3 = flow.velocity(stage(k2, h / 2), t + h / 2);
-        auto const k4 = flow.velocity(stage(k3, h), s);
+        auto const k2 = run.velocity(stage(k1, h / 2), t + h / 2);
+        auto const k3 = run.velocity(stage(k2, h / 2), t + h / 2);
+        auto const k4 = run.velocity(stage(k3, h), s);
         k1.add_to(next, h / 6);
         k2.add_to(next, h / 3);
         k3.add_to(next, h / 3);

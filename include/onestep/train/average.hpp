@@ -16,7 +16,9 @@ struct average_options {
     double decay = 0.999;  ///< in [0, 1)
     bool ramp = true;
 
-    double at(index_t update) const { return ramp ? std::min(decay, (1.0 + static_cast<double>(update)) / (10.0 + static_cast<double>(update))) : decay; }
+    double at(index_t update) const {
+        return ramp ? std::min(decay, (1.0 + static_cast<double>(update)) / (10.0 + static_cast<double>(update))) : decay;
+    }
     void fields(auto&& visit) const {
         visit("decay", decay);
         visit("ramp", ramp);
@@ -43,7 +45,8 @@ template <class T> struct move_average {
 /// The model it follows must outlive it. The network must be copy-constructible.
 template <class Model> class average {
     using network = typename Model::network_type;
-    static_assert(std::copy_constructible<network>, "The average of a model owns a copy of its network: the network must be copy-constructible.");
+    static_assert(std::copy_constructible<network>,
+                  "The average of a model owns a copy of its network: the network must be copy-constructible.");
 
 public:
     using model_type = onestep::model<network, typename Model::process_type, typename Model::target_type>;

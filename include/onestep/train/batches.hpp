@@ -93,7 +93,8 @@ struct batches_options {
 /// A range of (x0, key): for (auto [x0, key] : batches(digits, {.size = 128, .steps = 40'000, .seed = 1})).
 template <class T, class Backend> class batches {
 public:
-    batches(tensor<T, Backend> const& data, batches_options const& options) : source_({data.view()}, options.size, options.seed), options_(options) {}
+    batches(tensor<T, Backend> const& data, batches_options const& options)
+        : source_({data.view()}, options.size, options.seed), options_(options) {}
 
     struct item {
         view<T const, Backend> x0;

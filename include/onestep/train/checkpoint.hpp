@@ -32,7 +32,8 @@ template <class Network> std::vector<parameter> entries(Network& net) {
 template <class Network, class T>
 void add(safetensors_writer& writer, std::string const& prefix, Network& net, std::vector<T> const& flat) {
     for (parameter const& p : entries(net))
-        writer.add(prefix + p.name, p.extents, std::span<T const>(flat).subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.extents.size())));
+        writer.add(prefix + p.name, p.extents,
+                   std::span<T const>(flat).subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.extents.size())));
 }
 
 /// Reads the parameters of a network without touching it. Throws checkpoint_error with all that is missing or misshaped.
@@ -47,8 +48,9 @@ template <class Network> std::vector<scalar_of<Network>> read(safetensors_file c
             continue;
         }
         if (file.dtype(name) != safetensors::element_name<T>() || !(to_string(file.extents(name)) == to_string(p.extents))) {
-            problems += (problems.empty() ? "" : "; ") + name + " is " + std::string(file.dtype(name)) + " " + to_string(file.extents(name)) + " instead of " +
-                        std::string(safetensors::element_name<T>()) + " " + to_string(p.extents);
+            problems += (problems.empty() ? "" : "; ") + name + " is " + std::string(file.dtype(name)) + " " +
+                        to_string(file.extents(name)) + " instead of " + std::string(safetensors::element_name<T>()) + " " +
+                        to_string(p.extents);
             continue;
         }
         std::vector<T> const values = file.get<T>(name).values;
@@ -72,7 +74,8 @@ template <class Network> void write_back(Network& net, std::vector<scalar_of<Net
 /// What decides how a run goes on, by name.
 template <class Trainer> std::vector<std::pair<std::string, std::string>> specs(Trainer& run) {
     std::vector<std::pair<std::string, std::string>> list;
-    if constexpr (requires { to_string(run.model().network().options()); }) list.emplace_back("network", to_string(run.model().network().options()));
+    if constexpr (requires { to_string(run.model().network().options()); })
+        list.emplace_back("network", to_string(run.model().network().options()));
     list.emplace_back("process", to_string(run.model().process()));
     list.emplace_back("target", to_string(run.model().target()));
     list.emplace_back("objective", to_string(run.objective()));
@@ -123,7 +126,8 @@ template <class Trainer> void save_checkpoint(std::string const& path, Trainer& 
     writer.add("optimizer.first_moment", {static_cast<index_t>(first.size())}, first);
     writer.add("optimizer.second_moment", {static_cast<index_t>(second.size())}, second);
     writer.metadata("format", "pt");
-    writer.metadata("onestep", std::to_string(ONESTEP_VERSION_MAJOR) + "." + std::to_string(ONESTEP_VERSION_MINOR) + "." + std::to_string(ONESTEP_VERSION_PATCH));
+    writer.metadata("onestep", std::to_string(ONESTEP_VERSION_MAJOR) + "." + std::to_string(ONESTEP_VERSION_MINOR) + "." +
+                                   std::to_string(ONESTEP_VERSION_PATCH));
     writer.metadata("step", std::to_string(run.step()));
     writer.metadata("optimizer_updates", std::to_string(run.optimizer().updates()));
     writer.metadata("average_updates", std::to_string(run.average().updates()));
@@ -150,16 +154,19 @@ template <class Trainer> void resume(std::string const& path, Trainer& run) {
     auto const parameters = checkpoint::read(file, "model.", net);
     auto const ema = checkpoint::read(file, "ema.", run.averaged().network());
     for (std::string const& name : file.names())
-        if (!name.starts_with("model.") && !name.starts_with("ema.") && name != "optimizer.first_moment" && name != "optimizer.second_moment")
+        if (!name.starts_with("model.") && !name.starts_with("ema.") && name != "optimizer.first_moment" &&
+            name != "optimizer.second_moment")
             raise<checkpoint_error>(path, name + " is not expected", "a run holds model, ema and the optimizer's two moments");
     for (char const* name : {"optimizer.first_moment", "optimizer.second_moment"})
         if (!file.contains(name) || file.dtype(name) != safetensors::element_name<T>())
-            raise<checkpoint_error>(path, std::string(name) + (file.contains(name) ? " is " + std::string(file.dtype(name)) : std::string(" is missing")),
-                                    "it must be " + std::string(safetensors::element_name<T>()));
+            raise<checkpoint_error>(
+                path, std::string(name) + (file.contains(name) ? " is " + std::string(file.dtype(name)) : std::string(" is missing")),
+                "it must be " + std::string(safetensors::element_name<T>()));
     auto const first = file.get<T>("optimizer.first_moment"), second = file.get<T>("optimizer.second_moment");
     shape const flat{static_cast<index_t>(parameters.size())};
     if (!(first.shape == flat) || !(second.shape == flat))
-        raise<checkpoint_error>(path, "the moments are " + to_string(first.shape) + " and " + to_string(second.shape), "they must be " + to_string(flat));
+        raise<checkpoint_error>(path, "the moments are " + to_string(first.shape) + " and " + to_string(second.shape),
+                                "they must be " + to_string(flat));
 
     checkpoint::write_back(net, parameters);
     checkpoint::write_back(run.averaged().network(), ema);

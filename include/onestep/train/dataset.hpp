@@ -33,11 +33,15 @@ public:
     tensor<T, Backend> const& noise() const { return noise_; }
     tensor<std::int32_t, Backend> const& labels() const { return labels_; }
     /// All of it as one batch.
-    batch<T, Backend> all() const { return {x0_.view(), noise_.size() ? noise_.view() : view<T const, Backend>{}, labels_.size() ? labels_.view() : view<std::int32_t const, Backend>{}}; }
+    batch<T, Backend> all() const {
+        return {x0_.view(), noise_.size() ? noise_.view() : view<T const, Backend>{},
+                labels_.size() ? labels_.view() : view<std::int32_t const, Backend>{}};
+    }
 
 private:
     void require_rows() const {
-        if (x0_.rows() < 1 || x0_.size() < 1) raise<shape_error>("dataset", "x0 is " + to_string(x0_.shape()), "there must be at least one sample");
+        if (x0_.rows() < 1 || x0_.size() < 1)
+            raise<shape_error>("dataset", "x0 is " + to_string(x0_.shape()), "there must be at least one sample");
     }
     tensor<T, Backend> x0_, noise_;
     tensor<std::int32_t, Backend> labels_;

@@ -71,7 +71,8 @@ template <class Spec, trainable_network Network> class optimizer {
 public:
     /// Throws domain_error for a spec outside its range.
     optimizer(Spec const& spec, Network& net)
-        : spec_(spec), net_(&net), first_(device(), {size()}), second_(device(), {size()}), sums_(device(), {parts() + 1}), scale_(device(), {2}) {
+        : spec_(spec), net_(&net), first_(device(), {size()}), second_(device(), {size()}), sums_(device(), {parts() + 1}),
+          scale_(device(), {2}) {
         static_cast<void>(spec.coefficients(1, 1.0));
         fill(first_.view(), 0);
         fill(second_.view(), 0);
@@ -99,14 +100,16 @@ public:
         if (!(limit > 0)) raise<domain_error>("clip", "limit is " + to_string(limit), "it must be > 0");
         constexpr index_t length = 4096;
         T* const g = net_->gradients().data();
-        device().template reduce_rows<double>(parts(), length, functor::square_part<T>{g, size(), length}, functor::store_double{sums_.data()});
+        device().template reduce_rows<double>(parts(), length, functor::square_part<T>{g, size(), length},
+                                              functor::store_double{sums_.data()});
         device().template reduce_rows<double>(1, parts(), functor::read_double{sums_.data()},
                                               functor::clip_scale<T>{sums_.data() + parts(), scale_.data() + 1, limit});
         double norm = 0;
         device().download(sums_.data() + parts(), 1, &norm);
         if (!std::isfinite(norm)) {
             discard();
-            raise<not_finite_error>("optimizer", "the gradient's norm is " + to_string(norm), "parameters were left as they are; a lower rate or clipping helps");
+            raise<not_finite_error>("optimizer", "the gradient's norm is " + to_string(norm),
+                                    "parameters were left as they are; a lower rate or clipping helps");
         }
         clipped_ = true;
         return norm;
@@ -126,9 +129,10 @@ private:
         T const* const scale = scale_.data() + (std::exchange(clipped_, false) ? 1 : 0);
         adam_coefficients const c = spec_.coefficients(++updates_, factor);
         auto const t = [](double value) { return static_cast<T>(value); };
-        device().for_each_index(size(), functor::adam_update<T, Averaged>{net_->parameters().data(), net_->gradients().data(), first_.data(), second_.data(),
-                                                                          averaged, scale, t(c.beta1), t(1 - c.beta1), t(c.beta2), t(1 - c.beta2),
-                                                                          t(c.step), t(c.root), t(c.epsilon), t(c.shrink), t(average_rate)});
+        device().for_each_index(
+            size(), functor::adam_update<T, Averaged>{net_->parameters().data(), net_->gradients().data(), first_.data(), second_.data(),
+                                                      averaged, scale, t(c.beta1), t(1 - c.beta1), t(c.beta2), t(1 - c.beta2), t(c.step),
+                                                      t(c.root), t(c.epsilon), t(c.shrink), t(average_rate)});
     }
 
     Spec spec_;

@@ -33,7 +33,8 @@ struct cosine_rate {
     /// Throws domain_error unless steps > warmup >= 0.
     double factor(index_t step) const {
         if (warmup < 0 || steps <= warmup)
-            raise<domain_error>(name, "steps is " + std::to_string(steps) + " and warmup " + std::to_string(warmup), "steps > warmup >= 0 is needed");
+            raise<domain_error>(name, "steps is " + std::to_string(steps) + " and warmup " + std::to_string(warmup),
+                                "steps > warmup >= 0 is needed");
         if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
         if (step >= steps) return floor;
         double const progress = static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);

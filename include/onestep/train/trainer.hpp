@@ -20,10 +20,10 @@ namespace onestep {
 
 /// Numbers of a trainer.
 struct trainer_options {
-    index_t batch = 128;      ///< samples a step, >= 1
-    double ema = 0.999;       ///< decay of the averaged model, in [0, 1)
-    double clip = 0;          ///< largest norm of the gradient; 0: no clipping
-    std::uint64_t seed = 0;   ///< of batches, times and noise
+    index_t batch = 128;        ///< samples a step, >= 1
+    double ema = 0.999;         ///< decay of the averaged model, in [0, 1)
+    double clip = 0;            ///< largest norm of the gradient; 0: no clipping
+    std::uint64_t seed = 0;     ///< of batches, times and noise
     std::string progress = {};  ///< label of a progress line on stderr; empty: none
 
     void fields(auto&& visit) const {
@@ -37,13 +37,13 @@ struct trainer_options {
 
 /// What a callback is told after a step.
 struct training_report {
-    index_t step = 0;            ///< steps done, counted from 1
-    index_t steps = 0;           ///< where this run ends
-    loss_value loss = {};        ///< of this step's batch
-    double smoothed = 0;         ///< mean of the weighted loss, with weight 0.98 a step on the past
-    double gradient_norm = 0;    ///< before clipping; 0 where no clipping is asked for
-    double rate_factor = 1;      ///< of the learning-rate schedule
-    double seconds = 0;          ///< since run began
+    index_t step = 0;          ///< steps done, counted from 1
+    index_t steps = 0;         ///< where this run ends
+    loss_value loss = {};      ///< of this step's batch
+    double smoothed = 0;       ///< mean of the weighted loss, with weight 0.98 a step on the past
+    double gradient_norm = 0;  ///< before clipping; 0 where no clipping is asked for
+    double rate_factor = 1;    ///< of the learning-rate schedule
+    double seconds = 0;        ///< since run began
 };
 
 /// A model, an objective, an optimizer and an average at work.
@@ -67,7 +67,8 @@ public:
 
     /// Throws domain_error for options, a spec or a schedule outside their range.
     trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options = {}, Rate const& rate = {})
-        : model_(&model), objective_(objective), options_(options), rate_(rate), optimizer_(spec, model.network()), average_(options.ema, model) {
+        : model_(&model), objective_(objective), options_(options), rate_(rate), optimizer_(spec, model.network()),
+          average_(options.ema, model) {
         if (options.batch < 1) raise<domain_error>("trainer", "batch is " + std::to_string(options.batch), "it must be at least 1");
         static_cast<void>(rate.factor(0));
         if (!(options.clip >= 0)) raise<domain_error>("trainer", "clip is " + to_string(options.clip), "it must not be negative");
@@ -104,7 +105,8 @@ public:
     bool run(batch<value_type, backend_type> const& data, index_t steps) {
         batch_source<value_type, backend_type> source(data, options_.batch, options_.seed);
         std::optional<progress> line;
-        if (!options_.progress.empty() && step_ < steps) line.emplace(options_.progress, static_cast<std::uint64_t>(steps)), line->start_at(static_cast<std::uint64_t>(step_));
+        if (!options_.progress.empty() && step_ < steps)
+            line.emplace(options_.progress, static_cast<std::uint64_t>(steps)), line->start_at(static_cast<std::uint64_t>(step_));
         auto const began = std::chrono::steady_clock::now();
         stopped_ = false;
         while (step_ < steps && !stopped_) {

@@ -23,9 +23,8 @@ template <class T> struct problem {
         tensor<T, backend_type> h, u, z, v, h_next, u_next, h_slope, h_next_slope, weights, shift;
         /// With or without the slopes that a backward pass needs.
         typename layer::residual_block<T, backend_type>::tape tape(bool kept) {
-            return {h.data(),      u.data(),      z.data(),
-                    v.data(),      h_next.data(), u_next.data(),
-                    h_slope.data(), kept ? h_next_slope.data() : nullptr};
+            return {h.data(),      u.data(),      z.data(),       v.data(),
+                    h_next.data(), u_next.data(), h_slope.data(), kept ? h_next_slope.data() : nullptr};
         }
     };
     /// Runs forward; tangents, where there are any, are stacked below.
@@ -105,7 +104,8 @@ TEST_CASE("residual_block: backward agrees with finite differences along input, 
     auto const start = test::normals<double>(p.list.size(), 10);
     tensor<double, backend_type> g(device(), {p.list.size()}, start), dh_next(device(), {p.n, p.w}, p.dh), dh(device(), {p.n, p.w}),
         scratch(device(), {p.n, p.w}), dshift(device(), {p.n, p.apart}, std::vector<double>(p.n * p.apart, 7.0));
-    p.block.backward_rows(device(), all.weights.data(), p.n, all.tape(true), dh_next.data(), dh.data(), dshift.data(), p.apart, scratch.data());
+    p.block.backward_rows(device(), all.weights.data(), p.n, all.tape(true), dh_next.data(), dh.data(), dshift.data(), p.apart,
+                          scratch.data());
     p.block.backward_parameters(device(), g.data(), p.n, all.tape(true), dh_next.data(), dshift.data(), p.apart);
 
     auto const along_w = test::normals<double>(p.list.size(), 11), along_h = test::normals<double>(p.n * p.w, 12);
@@ -159,7 +159,8 @@ TEST_CASE("residual_block: its elementwise passes have the same bits on every ba
         r(device(), {2 * n, w}, test::normals<float>(2 * n * w, 2)), u(device(), {2 * n, w}),
         bias(device(), {w}, test::normals<float>(w, 3)), dh(device(), {n, w}, test::normals<float>(n * w, 4));
     tensor<float, backend_type> slope(device(), {n, w});
-    device().for_each_pair(n, w, layer::functor::residual_silu<float, true, true>{h.data(), bias.data(), r.data(), u.data(), slope.data(), w, n});
+    device().for_each_pair(n, w,
+                           layer::functor::residual_silu<float, true, true>{h.data(), bias.data(), r.data(), u.data(), slope.data(), w, n});
     device().for_each_index(n * w, layer::functor::add_slope_product<float>{slope.data(), u.data(), dh.data(), dh.data()});
     CHECK(test::hash(r.to_host()) == 1468047018521826759u);
     CHECK(test::hash(u.to_host()) == 5666482201063825656u);

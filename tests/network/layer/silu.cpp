@@ -90,8 +90,9 @@ TEST_CASE("silu: the fused pass leaves what it was told to keep") {
     tensor<double, backend_type> b(device(), {w}, bias);
     auto const run = [&](auto kept) {
         tensor<double, backend_type> z(device(), {n, w}, z0), v(device(), {n, w}), slope(device(), {n, w}, std::vector<double>(n * w, 7.0));
-        device().for_each_pair(
-            n, w, layer::functor::bias_silu<double, false, false, decltype(kept)::value>{b.data(), nullptr, z.data(), v.data(), slope.data(), w, 0, n});
+        device().for_each_pair(n, w,
+                               layer::functor::bias_silu<double, false, false, decltype(kept)::value>{b.data(), nullptr, z.data(), v.data(),
+                                                                                                      slope.data(), w, 0, n});
         return std::array{z.to_host(), v.to_host(), slope.to_host()};
     };
     auto const nothing = run(std::integral_constant<keep, keep::nothing>{}), value = run(std::integral_constant<keep, keep::value>{}),

@@ -57,12 +57,14 @@ public:
     }
     /// dW += dy^T x.
     void backward_weight(Backend& device, T* gradients, index_t n, T const* x, T const* dy, index_t dy_stride = 0) const {
-        device.gemm(op::transposed, op::plain, out_, in_, n, T(1), dy, dy_stride ? dy_stride : out_, x, in_, T(1), gradients + weight_, in_);
+        device.gemm(op::transposed, op::plain, out_, in_, n, T(1), dy, dy_stride ? dy_stride : out_, x, in_, T(1), gradients + weight_,
+                    in_);
     }
     /// db += column sums of dy.
     void backward_bias(Backend& device, T* gradients, index_t n, T const* dy, index_t dy_stride = 0) const {
         if (with_bias_)
-            device.template reduce_columns<T>(n, out_, functor::element<T>{dy, dy_stride ? dy_stride : out_}, functor::add_to<T>{gradients + bias_});
+            device.template reduce_columns<T>(n, out_, functor::element<T>{dy, dy_stride ? dy_stride : out_},
+                                              functor::add_to<T>{gradients + bias_});
     }
     void backward_parameters(Backend& device, T* gradients, index_t n, T const* x, T const* dy, index_t dy_stride = 0) const {
         backward_weight(device, gradients, n, x, dy, dy_stride);

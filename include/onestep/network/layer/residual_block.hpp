@@ -79,8 +79,8 @@ public:
     }
 
     /// From dh_next = dL/dh' to dh = dL/dh and dshift = dL/dz [n, ...] (rows `shift_stride` apart), row by row. scratch is [n, w].
-    void backward_rows(Backend& device, T const* weights, index_t n, tape const& at, T const* dh_next, T* dh, T* dshift, index_t shift_stride,
-                       T* scratch) const {
+    void backward_rows(Backend& device, T const* weights, index_t n, tape const& at, T const* dh_next, T* dh, T* dshift,
+                       index_t shift_stride, T* scratch) const {
         index_t const w = width();
         second_.backward_input(device, weights, n, dh_next, scratch);
         device.for_each_pair(n, w, functor::slope_product<T>{at.z, scratch, dshift, w, shift_stride});
@@ -99,12 +99,14 @@ private:
 
     template <bool Stacked, keep Keep>
     void activate(Backend& device, T const* weights, index_t n, tape const& at, T const* shift, index_t shift_stride) const {
-        device.for_each_pair(n, width(),
-                             functor::bias_silu<T, true, Stacked, Keep>{first_.bias(weights), shift, at.z, at.v, nullptr, width(), shift_stride, n});
+        device.for_each_pair(
+            n, width(),
+            functor::bias_silu<T, true, Stacked, Keep>{first_.bias(weights), shift, at.z, at.v, nullptr, width(), shift_stride, n});
     }
     template <bool Stacked, bool Kept> void add(Backend& device, T const* weights, index_t n, tape const& at) const {
         device.for_each_pair(
-            n, width(), functor::residual_silu<T, Stacked, Kept>{at.h, second_.bias(weights), at.h_next, at.u_next, at.h_next_slope, width(), n});
+            n, width(),
+            functor::residual_silu<T, Stacked, Kept>{at.h, second_.bias(weights), at.h_next, at.u_next, at.h_next_slope, width(), n});
     }
 
     linear<T, Backend> first_, second_;

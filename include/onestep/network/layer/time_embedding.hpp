@@ -66,7 +66,8 @@ public:
         : half_(options.size / 2), second_time_(second_time) {
         if (options.size < 2 || options.size % 2 != 0)
             raise<domain_error>("time_embedding", "size is " + std::to_string(options.size), "it must be even and at least 2");
-        if (!std::isfinite(options.scale)) raise<domain_error>("time_embedding", "scale is " + to_string(options.scale), "it must be finite");
+        if (!std::isfinite(options.scale))
+            raise<domain_error>("time_embedding", "scale is " + to_string(options.scale), "it must be finite");
         frequency_ = tensor<T, Backend>(device, {half_}, frequencies(options, seed));
     }
 
@@ -75,7 +76,9 @@ public:
     /// Writes [n, size()]; s is null for one time.
     void forward(Backend& device, index_t n, T const* t, T const* s, T* y) const { waves<false>(device, n, t, nullptr, s, nullptr, y); }
     /// Writes [2 n, size()]: features, then their tangents; vt and vs may be null (zero).
-    void jvp(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* y) const { waves<true>(device, n, t, vt, s, vs, y); }
+    void jvp(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* y) const {
+        waves<true>(device, n, t, vt, s, vs, y);
+    }
 
 private:
     static std::vector<T> frequencies(time_features const& options, std::uint64_t seed) {
@@ -84,16 +87,18 @@ private:
         random_stream const stream = random_key{seed}.at(draw::weights, 1u << 20);
         for (index_t i = 0; i < half; ++i) {
             double value = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
-            if (options.features == time_features::kind::fourier) value = 6.283185307179586 * static_cast<double>(normal_deviate(stream, i));
+            if (options.features == time_features::kind::fourier)
+                value = 6.283185307179586 * static_cast<double>(normal_deviate(stream, i));
             w[static_cast<std::size_t>(i)] = static_cast<T>(options.scale * value);
         }
         return w;
     }
-    template <bool Stacked>
-    void waves(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* y) const {
-        device.for_each_pair(n, half_, functor::time_waves<T, Stacked, false>{t, nullptr, vt, nullptr, frequency_.data(), y, half_, size(), 0, n});
+    template <bool Stacked> void waves(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* y) const {
+        device.for_each_pair(n, half_,
+                             functor::time_waves<T, Stacked, false>{t, nullptr, vt, nullptr, frequency_.data(), y, half_, size(), 0, n});
         if (second_time_)
-            device.for_each_pair(n, half_, functor::time_waves<T, Stacked, true>{t, s, vt, vs, frequency_.data(), y, half_, size(), 2 * half_, n});
+            device.for_each_pair(n, half_,
+                                 functor::time_waves<T, Stacked, true>{t, s, vt, vs, frequency_.data(), y, half_, size(), 2 * half_, n});
     }
 
     index_t half_;
