@@ -288,7 +288,8 @@ private:
     ONESTEP_HD void apply(float const (&deviates)[4 * Width], index_t row, index_t column, index_t quads) const {
         if (column + Width <= quads && 4 * (column + Width) <= cols && row < rows) {  // the usual case: a whole block inside a row
             index_t const at = row * cols + 4 * column;
-            for (int k = 0; k < 4 * Width; ++k) pass(row, at + k, deviates[k]);
+            Pass const own = pass;  // a store through one of its pointers cannot change this copy, so the loop vectorises
+            for (int k = 0; k < 4 * Width; ++k) own(row, at + k, deviates[k]);
             return;
         }
         if (quads == 1) {
