@@ -1,8 +1,8 @@
 // expect: A learned variance asks for a network that writes it too: net(x, t, y, v), v shaped like x.
+#include <onestep/backend/cpu.hpp>
+#include <onestep/process/rectified_flow.hpp>
 #include <onestep/sampler/ancestral.hpp>
 #include <onestep/sampler/sample.hpp>
-#include <onestep/process/rectified_flow.hpp>
-#include <onestep/backend/cpu.hpp>
 using namespace onestep;
 int main() {
     cpu device;

@@ -86,7 +86,7 @@ public:
           time_second_(other.time_second_), class_table_(other.class_table_), in_(other.in_), condition_(other.condition_),
           out_(other.out_), blocks_(other.blocks_), parameters_(other.parameters_), gradients_(other.gradients_),
           tape_memory_(*other.device_) {}
-    // NOLINTNEXTLINE(performance-noexcept-move-constructor): it copies, so that views of the other stay valid
+    // NOLINTNEXTLINE(performance-noexcept-move-constructor,performance-move-constructor-init): it copies; views of the other stay valid
     mlp(mlp&& other) : mlp(std::as_const(other)) {}
     mlp& operator=(mlp const&) = delete;
 
