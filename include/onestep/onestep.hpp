@@ -13,6 +13,7 @@
 #include "evaluation/likelihood.hpp"
 #include "evaluation/sliced_wasserstein.hpp"
 #include "evaluation/straightness.hpp"
+#include "model/matched.hpp"
 #include "model/model.hpp"
 #include "network/check.hpp"
 #include "network/conditioned.hpp"
