@@ -299,14 +299,4 @@ template <class T, class Solver, class Noise> void check_with_noise_first(record
     }
 }
 
-/// Runs that repeat a mistake of a peer: ours ends nearer to the exact flow.
-template <class Solver> void check_nearer(recording const& run, Solver const& solver) {
-    std::string const of = run.text();
-    CAPTURE(of);
-    cpu device(1);
-    tensor<double, cpu> x = detail::state<double>(device, run.start);
-    solve(run.model(), solver, plan_of(run).times, x.view());
-    CHECK(detail::difference(x.data(), run.ode_end) < detail::difference(run.x.back().data(), run.ode_end));
-}
-
 }  // namespace onestep::test::golden

@@ -1,4 +1,5 @@
 #pragma once
+#include "../core/number_list.hpp"
 #include "noise_table.hpp"
 
 namespace onestep {
@@ -11,11 +12,7 @@ struct beta_table {
 
     noise_table table() const { return noise_table::of_betas(name, beta); }
     /// Every beta in one text: checkpoints compare it, and two lists must not look alike.
-    void fields(auto&& visit) const {
-        std::string list = "[";
-        for (std::size_t i = 0; i < beta.size(); ++i) list += (i == 0 ? "" : ", ") + to_string(beta[i]);
-        visit("beta", list + "]");
-    }
+    void fields(auto&& visit) const { visit("beta", number_list(beta)); }
     friend bool operator==(beta_table const&, beta_table const&) = default;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
+#include "../core/number_list.hpp"
 #include "grid.hpp"
-#include "number_list.hpp"
 
 namespace onestep {
 

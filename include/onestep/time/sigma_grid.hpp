@@ -1,7 +1,7 @@
 #pragma once
+#include "../core/number_list.hpp"
 #include "../process/sde.hpp"
 #include "grid.hpp"
-#include "number_list.hpp"
 
 namespace onestep {
 

@@ -1,4 +1,4 @@
-#include <onestep/time/number_list.hpp>
+#include <onestep/core/number_list.hpp>
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "../core/spec.hpp"
+#include "spec.hpp"
 
 namespace onestep {
 
