@@ -90,4 +90,67 @@ struct cosine_rate;
 struct squared;
 struct pseudo_huber;
 
+struct consistency_preconditioned;
+struct scaled_velocity;
+
+struct constant_levels;
+struct cosine_interpolated;
+struct doubling;
+struct gap_schedule;
+struct log_logistic;
+struct log_normal_level;
+struct log_uniform;
+struct mode_density;
+struct square_root_levels;
+struct uniform_angle;
+struct uniform_below;
+struct uniform_level;
+
+struct average_velocity;
+
+struct jump;
+
+struct adaptive_average;
+struct adaptive_squared;
+struct along_data;
+struct by_differences;
+struct by_jvp;
+struct by_quotient;
+struct clamped_tangent;
+struct conditional_path;
+struct consistency_distillation_options;
+struct constant_average;
+struct continuous_consistency_options;
+struct cosmap_weight;
+struct edm_weight;
+struct inverse_gap;
+struct inverse_noise_level;
+struct k_steps;
+struct likelihood_weight;
+struct live_average;
+struct matching_weight;
+struct mean_flow_options;
+struct min_snr;
+struct moment_matching_options;
+struct network_output;
+struct no_average;
+struct norm_tangent;
+struct p2_weight;
+struct plain_tangent;
+struct progressive_steps;
+struct rms_tangent;
+struct shortcut_training;
+struct sigma_sqrt_weight;
+struct snr_plus_one;
+struct snr_weight;
+struct soft_min_snr;
+struct trajectory_consistency_options;
+struct truncated_snr;
+struct unit_weight;
+
+struct average_options;
+struct linear_rate;
+struct progressive_options;
+struct reflow_options;
+
 }  // namespace onestep

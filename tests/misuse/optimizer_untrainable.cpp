@@ -1,4 +1,4 @@
-// expect: trainable_network
+// expect: has_parameters
 #include <onestep/backend/cpu.hpp>
 #include <onestep/train/adam.hpp>
 #include <onestep/train/optimizer.hpp>

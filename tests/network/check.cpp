@@ -18,6 +18,34 @@ void only(check_report const& report, std::string const& sentence) {
     CHECK(to_string(report).rfind(sentence, 0) == 0);
 }
 
+/// What forward_jvp does wrong.
+enum class slip { none, other_y, other_tangents, all_rows_or_none, keeps_nothing };
+
+struct at_once : small_network<double> {
+    slip which;
+    explicit at_once(cpu& device, slip s) : small_network<double>(device), which(s) {}
+    void forward_jvp(input x, input vx, input t, input vt, output y, output vy) {
+        index_t const n = vx.rows();
+        if (which != slip::keeps_nothing) forward(x, t, y);
+        else (*this)(x, t, y);
+        std::vector<double> scratch(static_cast<std::size_t>(vx.size()));
+        jvp(x.rows(0, n), vx, t.rows(0, n), vt, output(x.backend(), scratch.data(), vx.shape()), vy);
+        if (which == slip::other_y) y.data()[y.size() - 1] += 0.125;
+        if (which == slip::other_tangents) vy.data()[0] *= 1.5;
+        if (which == slip::all_rows_or_none && n < x.rows()) vy.data()[0] = 0;
+    }
+};
+/// A flow map's, without parameters.
+struct map_at_once : test::labelled_map {
+    template <class T>
+    void forward_jvp(view<T const, cpu> x, view<T const, cpu> vx, view<T const, cpu> t, view<T const, cpu> vt, view<T const, cpu> s,
+                     view<T const, cpu> vs, view<std::int32_t const, cpu> l, view<T, cpu> y, view<T, cpu> vy) const {
+        index_t const n = vx.rows();
+        (*this)(x, t, s, l, y);
+        (*this)(vx, vt, vs, l.rows(0, n), vy.rows(0, n));
+    }
+};
+
 TEST_CASE("check: a right network passes, in double and in float") {
     cpu device;
     small_network<double> in_double(device);
@@ -102,6 +130,27 @@ TEST_CASE("check: check_jvp names the one promise that is broken") {
     only(report(fault::jvp_clobbers), "jvp disturbs a forward that waits for its backward");
     CHECK(to_string(report(fault::jvp_of_other_y)).rfind("jvp gives another y than the network itself", 0) == 0);
     CHECK(report(fault::wrong_sign).ok());  // not its business
+}
+
+TEST_CASE("check: forward_jvp is compared with forward, jvp and backward where there is one") {
+    cpu device;
+    auto const report = [&](slip which, index_t rows = 3) {
+        at_once net(device, which);
+        auto const found = check_jvp(net, {.data = {3}, .rows = rows});
+        CHECK(check_gradients(net, {.data = {3}}).ok());
+        CHECK(to_host(net.gradients()) == std::vector<double>(2));
+        return found;
+    };
+    CHECK(report(slip::none).ok());
+    CHECK(report(slip::none, 1).ok());
+    only(report(slip::other_y), "forward_jvp gives another y than the network itself (relative difference ");
+    only(report(slip::other_tangents), "forward_jvp gives other tangents than jvp (relative difference ");
+    only(report(slip::all_rows_or_none), "forward_jvp gives other tangents than jvp (relative difference ");
+    only(report(slip::keeps_nothing), "backward gives other gradients after forward_jvp than after forward (relative difference ");
+    CHECK(report(slip::all_rows_or_none, 1).ok());  // cannot be seen with one row
+    auto const labels = class_labels(device, {0, 2, 1}, 3);
+    conditioned const map{map_at_once{}, labels};
+    CHECK(check_jvp<double>(map, device, {.data = {4}}).ok());
 }
 
 TEST_CASE("check: networks without parameters, with two times and with labels") {

@@ -8,7 +8,7 @@
 namespace onestep {
 namespace {
 
-/// Which concepts a type satisfies, one letter each: network, two times, labels, trainable, differentiable.
+/// Which concepts a type satisfies, one letter each: network, two times, labels, trainable, differentiable; capitals: with two times.
 template <class N, class T = float> std::string kinds() {
     std::string text;
     if (network<N, T, cpu>) text += 'n';
@@ -16,6 +16,8 @@ template <class N, class T = float> std::string kinds() {
     if (labelled_network<N, T, cpu>) text += 'l';
     if (trainable_network<N>) text += 't';
     if (differentiable_network<N, T, cpu>) text += 'd';
+    if (two_time_trainable_network<N>) text += 'T';
+    if (two_time_differentiable_network<N, T, cpu>) text += 'D';
     return text;
 }
 
@@ -71,16 +73,39 @@ TEST_CASE("concept: training needs everything it needs") {
     static_assert(has_parameters<half_trainable> && !has_parameters<callable> && !has_parameters<disagreeing>);
 }
 
+TEST_CASE("concept: a flow map trains with two times, and is differentiable with two tangents of time") {
+    struct map_alone {
+        void operator()(view<float const, cpu>, view<float const, cpu>, view<float const, cpu>, view<float, cpu>) {}
+        view<float, cpu> parameters() { return {}; }
+        view<float, cpu> gradients() { return {}; }
+    };
+    struct with_forward : map_alone {
+        void forward(view<float const, cpu>, view<float const, cpu>, view<float const, cpu>, view<float, cpu>) {}
+    };
+    struct with_backward : with_forward {
+        void backward(view<float const, cpu>) {}
+    };
+    struct with_jvp : with_backward {
+        using input = view<float const, cpu>;
+        void jvp(input, input, input, input, input, input, view<float, cpu>, view<float, cpu>) {}
+    };
+    CHECK(kinds<map_alone>() == "2");
+    CHECK(kinds<with_forward>() == "2");
+    CHECK(kinds<with_backward>() == "2T");
+    CHECK(kinds<with_jvp>() == "2TD");
+    CHECK(kinds<trainable>() == "nt");  // of one time
+}
+
 TEST_CASE("concept: mlp and its conditioned view") {
     using net = mlp<float, cpu>;
-    CHECK(kinds<net>() == "n2ltd");
-    CHECK(kinds<net const>() == "n2ld");
-    CHECK(kinds<net, double>() == "t");
-    CHECK(kinds<conditioned<net, cpu>>() == "n2td");
-    CHECK(kinds<conditioned<net&, cpu>>() == "n2td");
+    CHECK(kinds<net>() == "n2ltdTD");
+    CHECK(kinds<net const>() == "n2ldD");
+    CHECK(kinds<net, double>() == "tT");
+    CHECK(kinds<conditioned<net, cpu>>() == "n2tdTD");
+    CHECK(kinds<conditioned<net&, cpu>>() == "n2tdTD");
     CHECK(kinds<conditioned<callable, cpu>>() == "");  // takes no labels
-    CHECK(kinds<conditioned<test::labelled_map, cpu>>() == "2");
-    CHECK(kinds<conditioned<test::labelled_map, cpu>, double>() == "2");
+    CHECK(kinds<conditioned<test::labelled_map, cpu>>() == "2D");
+    CHECK(kinds<conditioned<test::labelled_map, cpu>, double>() == "2D");
 }
 
 }  // namespace

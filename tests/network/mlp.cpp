@@ -283,6 +283,92 @@ TEST_CASE("mlp: an evaluation between forward and backward changes no bit") {
     CHECK(to_host(net.gradients()) == once);
 }
 
+TEST_CASE("mlp: forward_jvp is forward, and jvp of the first rows, whatever the call") {
+    struct {
+        int classes;
+        bool second_time, labelled, with_vs;
+    } const cases[] = {{0, false, false, false}, {3, false, false, false}, {3, false, true, false},
+                       {0, true, false, true},   {0, true, false, false},  {3, true, true, true}};
+    index_t const n = 7;
+    for (auto const& c : cases) {
+        CAPTURE(c.classes);
+        CAPTURE(c.second_time);
+        net_double net(device(), {.data = {3},
+                                  .width = 11,
+                                  .blocks = 2,
+                                  .embedding = 5,
+                                  .time = {.size = 6, .scale = 3},
+                                  .classes = c.classes,
+                                  .second_time = c.second_time});
+        disturb(net, 0.3);
+        batch_of<double> at(device(), n, {3});
+        tensor<double, backend_type> const vx(device(), {n, 3}, test::normals<double>(n * 3, 3)),
+            vt(device(), {n}, test::normals<double>(n, 4)), vs(device(), {n}, test::normals<double>(n, 5));
+        tensor<std::int32_t, backend_type> const labels(device(), {n}, {0, 1, 2, 3, 2, 1, 0});
+        using input = net_double::input;
+        auto const tangent_of_s = [&](index_t k) { return c.with_vs ? input(vs.view().rows(0, k)) : input(); };
+        auto const zero = [&] {
+            device().upload(std::vector<double>(net.gradients().size()).data(), net.gradients().size(), net.gradients().data());
+        };
+        auto const forward = [&] {
+            if (c.second_time && c.labelled) net.forward(at.x, at.t, at.s, labels.view(), at.y);
+            else if (c.second_time) net.forward(at.x, at.t, at.s, at.y);
+            else if (c.labelled) net.forward(at.x, at.t, labels.view(), at.y);
+            else net.forward(at.x, at.t, at.y);
+        };
+        auto const jvp = [&] {
+            if (c.second_time && c.labelled) net.jvp(at.x, vx, at.t, vt, at.s, tangent_of_s(n), labels.view(), at.y, at.vy);
+            else if (c.second_time) net.jvp(at.x, vx, at.t, vt, at.s, tangent_of_s(n), at.y, at.vy);
+            else if (c.labelled) net.jvp(at.x, vx, at.t, vt, labels.view(), at.y, at.vy);
+            else net.jvp(at.x, vx, at.t, vt, at.y, at.vy);
+        };
+        auto const forward_jvp = [&](index_t k) {
+            input const x = vx.view().rows(0, k), t = vt.view().rows(0, k);
+            if (c.second_time && c.labelled) net.forward_jvp(at.x, x, at.t, t, at.s, tangent_of_s(k), labels.view(), at.y, at.vy);
+            else if (c.second_time) net.forward_jvp(at.x, x, at.t, t, at.s, tangent_of_s(k), at.y, at.vy);
+            else if (c.labelled) net.forward_jvp(at.x, x, at.t, t, labels.view(), at.y, at.vy);
+            else net.forward_jvp(at.x, x, at.t, t, at.y, at.vy);
+        };
+        zero();
+        forward();
+        auto const y = at.y.to_host();
+        net.backward(at.dy);
+        auto const gradients = to_host(net.gradients());
+        jvp();
+        auto const vy = at.vy.to_host();
+        CHECK(test::dot(vy, vy) > 1e-2);
+        for (index_t k : {n, index_t(1), index_t(4)}) {
+            CAPTURE(k);
+            std::vector<double> const sentinel(static_cast<std::size_t>(n * 3), 42.0);
+            device().upload(sentinel.data(), n * 3, at.vy.data());
+            zero();
+            forward_jvp(k);
+            CHECK(at.y.to_host() == y);
+            auto const first = at.vy.to_host();
+            std::vector<double> const part(first.begin(), first.begin() + k * 3), wanted(vy.begin(), vy.begin() + k * 3);
+            CHECK(test::relative_difference(part, wanted) < 1e-13);
+            for (std::size_t i = static_cast<std::size_t>(k * 3); i < first.size(); ++i) CHECK(first[i] == 42);
+            jvp();  // disturbs no forward that waits
+            net.backward(at.dy);
+            CHECK(to_host(net.gradients()) == gradients);
+        }
+    }
+}
+
+TEST_CASE("mlp: forward_jvp refuses shapes that do not fit") {
+    net_double net(device(), {.data = {4}, .width = 8}), two(device(), {.data = {4}, .width = 8, .second_time = true});
+    batch_of<double> at(device(), 3, {4}), wrong(device(), 3, {5}), other(device(), 2, {4});
+    CHECK_THROWS_WITH_AS(net.forward_jvp(wrong.x, at.x, at.t, at.t, at.y, at.vy),
+                         "shape_error: mlp: x is [3, 5], this network takes [n, 4]", shape_error);
+    CHECK_THROWS_WITH_AS(net.forward_jvp(at.x, wrong.x, at.t, at.t, at.y, at.vy), "shape_error: mlp: vx is [3, 5], it must be [3, 4]",
+                         shape_error);
+    CHECK_THROWS_WITH_AS(net.forward_jvp(at.x, other.x, at.t, at.t, at.y, at.vy), "shape_error: mlp: vt is [3], it must be [2]",
+                         shape_error);
+    CHECK_THROWS_WITH_AS(two.forward_jvp(at.x, other.x, at.t, other.t, at.s, at.s, at.y, at.vy),
+                         "shape_error: mlp: vs is [3], it must be [2]", shape_error);
+    CHECK_THROWS_AS(net.backward(at.dy), shape_error);  // none of them left a forward that waits
+}
+
 /// Plain gradient descent on sum of y^2 / 2 - dy y for five steps: a few numbers that involve everything.
 template <class T> double five_steps(std::vector<T>& last) {
     mlp<T, backend_type> net(device(), {.data = {6}, .width = 24, .blocks = 2, .time = {.size = 16, .scale = 20}, .classes = 3, .seed = 9});
@@ -319,7 +405,7 @@ TEST_CASE("mlp: five steps of gradient descent end where they ended before, on e
 
 #if !defined(ONESTEP_TEST_BACKEND_GPU)
 TEST_CASE("mlp: bits do not depend on the number of threads") {
-    std::uint64_t hashes[3][4] = {};
+    std::uint64_t hashes[3][7] = {};
     for (int threads = 1; threads <= 3; ++threads) {
         cpu shared(threads);
         mlp<float, cpu> net(shared, {.data = {10}, .width = 96, .classes = 2});
@@ -335,8 +421,15 @@ TEST_CASE("mlp: bits do not depend on the number of threads") {
         h[2] = test::hash(at.y.to_host());
         net.jvp(at.x, at.dy, at.t, at.s, labels.view(), at.y, at.vy);
         h[3] = test::hash(at.vy.to_host());
+        index_t const part = 100;  // of 257: some blocks of rows have tangents for some of their rows
+        net.forward_jvp(at.x, at.dy.view().rows(0, part), at.t, at.s.view().rows(0, part), labels.view(), at.y, at.vy);
+        h[4] = test::hash(at.y.to_host());
+        h[5] = test::hash(at.vy.to_host());
+        net.backward(at.dy);
+        h[6] = test::hash(to_host(net.gradients()));
+        CHECK(h[4] == h[0]);
     }
-    for (int k = 0; k < 4; ++k) {
+    for (int k = 0; k < 7; ++k) {
         CHECK(hashes[1][k] == hashes[0][k]);
         CHECK(hashes[2][k] == hashes[0][k]);
     }
@@ -351,6 +444,7 @@ TEST_CASE("mlp: a warm step, evaluation or jvp allocates nothing") {
         net.backward(at.dy);
         net(at.x, at.t, labels.view(), at.y);
         net.jvp(at.x, at.dy, at.t, at.s, labels.view(), at.y, at.vy);
+        net.forward_jvp(at.x, at.dy, at.t, at.s, labels.view(), at.y, at.vy);
     };
     auto const cold = test::allocations();
     step();

@@ -31,13 +31,17 @@ void clear(mlp<double, cpu>& net) {
 /// F = p: as many parameters as a batch has elements, so that a gradient is dL/dF itself.
 struct free_network {
     tensor<double, cpu> p, g;
+    int forwards = 0;
     free_network(cpu& device, std::vector<double> const& values)
         : p(device, {static_cast<index_t>(values.size())}, values),
           g(device, {static_cast<index_t>(values.size())}, std::vector<double>(values.size())) {}
     void operator()(view<double const, cpu>, view<double const, cpu>, view<double, cpu> y) const {
         p.backend().copy(p.data(), y.size(), y.data());
     }
-    void forward(view<double const, cpu> x, view<double const, cpu> t, view<double, cpu> y) { (*this)(x, t, y); }
+    void forward(view<double const, cpu> x, view<double const, cpu> t, view<double, cpu> y) {
+        ++forwards;
+        (*this)(x, t, y);
+    }
     void backward(view<double const, cpu> dy) {
         for (index_t i = 0; i < dy.size(); ++i) g.data()[i] += dy.data()[i];
     }
@@ -65,12 +69,48 @@ template <class Distance> struct given_problem {
         device.upload(target.data(), size, wanted);
         device.upload(rows.data(), n, row);
         for (index_t r = 0; r < n; ++r) t[r] = 0;
-        return {{device, at, data.x0.shape()}, {device, t, {n}}, wanted, row};
+        return {{{device, at, data.x0.shape()}, {device, t, {n}}}, wanted, row};
     }
     void fields(auto&&) const {}
 };
 
+/// Flow matching that runs the network's forward pass while it builds, as methods with a derivative in them do.
+struct runs_forward : flow_matching<> {
+    static constexpr char const* name = "runs_forward";
+    double more = 0;  ///< added to what it hands over, to tell whether that is what counts
+
+    template <class Model, class T, class Backend>
+    regression<T, Backend> build(Model& model, batch<T, Backend> const& data, random_key key, arena<Backend>& memory) const {
+        auto problem = flow_matching<>::build(model, data, key, memory);
+        problem.output = memory.template take<T>(data.x0.size());
+        forward<false>(model.network(), problem.call, view<T, Backend>(data.x0.backend(), problem.output, data.x0.shape()));
+        for (index_t i = 0; i < data.x0.size(); ++i) problem.output[i] += static_cast<T>(more);
+        return problem;
+    }
+};
+
 }  // namespace
+
+TEST_CASE("accumulate: a builder that has run the forward pass spares another") {
+    cpu device(1);
+    tensor<double, cpu> const x0 = normal<double>(device, {3, 2}, 4);
+    std::vector<double> const f{1, -2, 0.5, 3, 0.25, -1};
+    free_network plain(device, f), spared(device, f), moved(device, f);
+    auto const loss = [&](auto const& objective, free_network& net) {
+        model m{net, rectified_flow{}, velocity{}};
+        return accumulate(objective, m, x0.view(), random_key{1, 2});
+    };
+    runs_forward other;
+    other.more = 0.5;
+    double const expected = loss(flow_matching{}, plain).weighted;
+    CHECK(loss(runs_forward(), spared).weighted == expected);
+    CHECK(loss(other, moved).weighted != expected);
+    CHECK(plain.forwards == 1);
+    CHECK(spared.forwards == 1);
+    CHECK(moved.forwards == 1);
+    CHECK(spared.g.to_host() == plain.g.to_host());
+    for (index_t i = 0; i < 6; ++i) CHECK(moved.g.data()[i] == doctest::Approx(plain.g.data()[i] + 0.5 / 3).epsilon(1e-12));
+}
 
 TEST_CASE("accumulate: loss and dL/dF are sums of w distance(a x + b F - target) over the rows") {
     cpu device(1);
@@ -211,7 +251,7 @@ TEST_CASE("accumulate: refuses what does not fit, before a gradient is touched")
     model without_labels{plain, rectified_flow{}, velocity{}};
     tensor<double, cpu> const samples = normal<double>(device, {4, 3}, 1);
     CHECK_THROWS_WITH_AS(accumulate(flow_matching{}, without_labels, batch<double, cpu>{samples.view(), {}, labels.view()}, {}),
-                         "shape_error: accumulate: the batch has labels, this network takes none: it has no forward(x, t, labels, y)",
+                         "shape_error: network: the batch has labels, this network takes none: it has no forward(x, t, labels, ...)",
                          shape_error);
     CHECK(to_host(net.gradients()) == std::vector<float>(static_cast<std::size_t>(net.gradients().size())));
     CHECK(plain.g.to_host() == std::vector<double>(12));

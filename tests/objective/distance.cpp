@@ -59,3 +59,27 @@ TEST_CASE("distance: specs print and compare") {
     CHECK(pseudo_huber{.c = 0.25} == pseudo_huber{.c = 0.25});
     CHECK_FALSE(pseudo_huber{.c = 0.25} == pseudo_huber{});
 }
+
+TEST_CASE("distance: adaptive squared is divided by a power of itself that counts as a constant") {
+    CHECK(adaptive_squared{.power = 1, .c = 1}.value(3, 5) == 0.75);
+    CHECK(adaptive_squared{.power = 0.5, .c = 1}.value(3, 5) == 1.5);
+    CHECK(adaptive_squared{.power = 0, .c = 1}.value(3, 5) == 3);
+    CHECK(adaptive_squared{}.value(0, 5) == 0);
+    CHECK_FALSE(adaptive_squared::constant_slope);
+    // not the derivative of value: that of S with 1 / (S + c)^p held fixed
+    for (double s : {1e-4, 0.3, 7.0, 1e6})
+        for (double p : {0.0, 0.5, 0.75, 1.0}) {
+            double const held = 1 / std::pow(s + 0.01, p), h = 1e-4 * std::sqrt(s), r = std::sqrt(s);
+            double const quotient = (held * (r + h) * (r + h) - held * (r - h) * (r - h)) / (2 * h);
+            CHECK(adaptive_squared{.power = p}.slope(s, 5) * r == doctest::Approx(quotient).epsilon(1e-8));
+        }
+    CHECK(to_string(adaptive_squared{}) == "adaptive_squared{power = 1, c = 0.01}");
+    CHECK(adaptive_squared{} == adaptive_squared{.power = 1});
+    CHECK_FALSE(adaptive_squared{} == adaptive_squared{.power = 0.5});
+}
+
+TEST_CASE("distance: reported without what is divided out of it") {
+    CHECK(plain_distance(squared{}, 12, 3) == 4);
+    CHECK(plain_distance(pseudo_huber{.c = 3}, 16, 5) == 2);
+    CHECK(plain_distance(adaptive_squared{}, 12, 3) == 4);  // the mean of the squared elements
+}

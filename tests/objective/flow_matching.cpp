@@ -36,10 +36,10 @@ template <class T, class Objective, class Model>
                                         random_key key) {
     auto const memory = device().scratch();
     auto const p = objective.build(model, data, key, *memory);
-    host_problem<T> out{to_host(p.x), to_host(p.t), std::vector<T>(static_cast<std::size_t>(p.x.size())), {}};
-    out.rows.resize(static_cast<std::size_t>(p.x.rows()));
-    device().download(p.target, p.x.size(), out.target.data());
-    device().download(p.rows, p.x.rows(), out.rows.data());
+    host_problem<T> out{to_host(p.call.x), to_host(p.call.t), std::vector<T>(static_cast<std::size_t>(p.call.x.size())), {}};
+    out.rows.resize(static_cast<std::size_t>(p.call.x.rows()));
+    device().download(p.target, p.call.x.size(), out.target.data());
+    device().download(p.rows, p.call.x.rows(), out.rows.data());
     return out;
 }
 

@@ -17,8 +17,8 @@ TEST_CASE("one_step_distillation: evaluates at pure noise and asks for its sampl
     auto const check = [&](auto const& target, float a, float b) {
         auto const memory = device().scratch();
         auto const p = one_step_distillation{}.build(model{net, rectified_flow{}, target}, data, random_key{1, 2}, *memory);
-        CHECK(to_host(p.x) == noise.to_host());
-        CHECK(to_host(p.t) == std::vector<float>(130, 1));
+        CHECK(to_host(p.call.x) == noise.to_host());
+        CHECK(to_host(p.call.t) == std::vector<float>(130, 1));
         std::vector<float> wanted(650);
         device().download(p.target, 650, wanted.data());
         CHECK(wanted == x0.to_host());
@@ -41,9 +41,9 @@ TEST_CASE("one_step_distillation: starts where sampling starts, on any process, 
     auto const check = [&](auto const& flow, double start, double scale, double time) {
         auto const memory = device().scratch();
         auto const p = one_step_distillation{}.build(flow, data, random_key{1, 2}, *memory);
-        auto const x = to_host(p.x), z = noise.to_host();
+        auto const x = to_host(p.call.x), z = noise.to_host();
         for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == doctest::Approx(scale * start * z[i]).epsilon(1e-14));
-        CHECK(to_host(p.t).front() == doctest::Approx(time).epsilon(1e-14));
+        CHECK(to_host(p.call.t).front() == doctest::Approx(time).epsilon(1e-14));
         std::vector<regression_row<double>> rows(5);
         device().download(p.rows, 5, rows.data());
         conversion const end = flow.x0_at(flow.process().t_max());

@@ -1,10 +1,10 @@
 #!/bin/sh
 # budget.sh COMPILER INCLUDE: what the scalar folders cost those who include them. No header of schedule/, process/, target/ and
 # time/ reaches a tensor, a view or a backend, and none has more preprocessed lines than the standard headers that these
-# folders may use and 1,000 lines of the library's own.
+# folders may use and 1,500 lines of the library's own.
 set -eu
 compiler=$1 include=$2
-own=1000
+own=1500
 allowed='vector string cmath charconv concepts'
 forbidden='onestep/(core/(tensor|view)|backend/[a-z_]+|io/[a-z_]+|network/[a-z_]+)\.hpp'
 

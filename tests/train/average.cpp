@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "bare_network.hpp"
@@ -60,6 +61,24 @@ TEST_CASE("average: without decay it is the model itself") {
     net.set_parameters({0.7f, 11});
     ema.update();
     CHECK(to_host(ema.model().network().parameters()) == std::vector<float>{0.7f, 11});
+}
+
+TEST_CASE("average: a decay of one's own in each update, whatever the options, and 0 copies") {
+    cpu device(1);
+    bare_network<float, cpu> net(device, {1, -2});
+    model flow{net, rectified_flow{}, velocity{}};
+    average ema{average_options{.decay = 0.999, .ramp = true}, flow};
+    net.set_parameters({0.7f, 11});
+    ema.update(0.75);
+    std::vector<float> const once{std::fma(0.25f, 0.7f - 1, 1.0f), std::fma(0.25f, 13.0f, -2.0f)};
+    CHECK(to_host(ema.model().network().parameters()) == once);
+    net.set_parameters({0.1f, std::numeric_limits<float>::denorm_min()});
+    ema.update(0);
+    CHECK(to_host(ema.model().network().parameters()) == std::vector<float>{0.1f, std::numeric_limits<float>::denorm_min()});
+    net.set_parameters({5, 6});
+    ema.update(1);
+    CHECK(to_host(ema.model().network().parameters()) == std::vector<float>{0.1f, std::numeric_limits<float>::denorm_min()});
+    CHECK(ema.updates() == 3);
 }
 
 TEST_CASE("average: goes on from where it was") {

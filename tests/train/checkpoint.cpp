@@ -3,6 +3,7 @@
 #include <onestep/backend/cpu.hpp>
 #include <onestep/network/mlp.hpp>
 #include <onestep/objective/flow_matching.hpp>
+#include <onestep/objective/learned_weight.hpp>
 #include <onestep/process/rectified_flow.hpp>
 #include <onestep/target/epsilon.hpp>
 
@@ -13,6 +14,7 @@
 
 #include "../io/scratch.hpp"
 #include "bare_network.hpp"
+#include "older_self.hpp"
 
 using namespace onestep;
 using namespace onestep::test;
@@ -39,6 +41,13 @@ template <class Target = velocity, class Objective = flow_matching<>, class Spec
         for (auto const& part : {to_host(trainer.optimizer().first_moment()), to_host(trainer.optimizer().second_moment()),
                                  to_host(trainer.averaged().network().parameters())})
             all.insert(all.end(), part.begin(), part.end());
+        auto const add = [&](std::vector<float> const& part) { all.insert(all.end(), part.begin(), part.end()); };
+        if constexpr (decltype(trainer)::has_target) add(to_host(trainer.target().model().network().parameters()));
+        if constexpr (decltype(trainer)::has_weight) {
+            add(to_host(trainer.weight().parameters()));
+            add(to_host(trainer.weight_optimizer().first_moment()));
+            add(to_host(trainer.weight_optimizer().second_moment()));
+        }
         for (index_t count : {trainer.step(), trainer.optimizer().updates(), trainer.average().updates()})
             all.push_back(static_cast<float>(count));
         return all;
@@ -98,6 +107,77 @@ TEST_CASE("checkpoint: a run that is saved, stopped and resumed ends with the bi
         CHECK(second.state() == whole.state());
     }
     CHECK(folder.entries() == 1);
+}
+
+/// An objective with all that a run can keep: an average that targets come from and a learned weight.
+using keeps_both = learned_weighting<older_self>;
+
+TEST_CASE("checkpoint: the average that targets come from and the learned weight are kept, and a run goes on with the same bits") {
+    cpu device(1);
+    scratch_folder folder;
+    keeps_both const objective{older_self{}};
+    using both = run_of<velocity, keeps_both>;
+    auto const fresh = [&](mlp_options const& network) {
+        return std::make_unique<both>(device, network, options, adam{}, constant_rate{}, objective);
+    };
+    auto const whole = fresh(small);
+    whole->trainer.run(whole->data, 11);
+    for (index_t k : {0, 4, 6}) {
+        CAPTURE(k);
+        auto const first = fresh(small);
+        first->trainer.run(first->data, k);
+        save_checkpoint(folder / "run", first->trainer);
+        mlp_options elsewhere = small;
+        elsewhere.seed = 99;
+        auto const second = fresh(elsewhere);
+        CHECK(second->state() != first->state());
+        resume(folder / "run", second->trainer);
+        CHECK(second->state() == first->state());
+        second->trainer.run(second->data, 11);
+        CHECK(second->state() == whole->state());
+        CHECK(second->trainer.weight_optimizer().updates() == whole->trainer.weight_optimizer().updates());
+    }
+    auto const file = safetensors_file::read(folder / "run");
+    CHECK(file.get<float>("weight.log_loss.weight").shape == shape{1, 64});
+    CHECK(file.contains("weight.log_loss.bias"));
+    CHECK(file.contains("target.blocks.0.first.weight"));
+    CHECK(file.contains("weight_optimizer.first_moment"));
+    CHECK(file.metadata().at("objective") == "learned_weighting{objective = older_self{decay = 0.75}}");
+}
+
+TEST_CASE("checkpoint: sections that are missing or belong to another kind of run are refused") {
+    cpu device(1);
+    scratch_folder folder;
+    std::string const path = folder / "run", other = folder / "other";
+    keeps_both const objective{older_self{}};
+    run_of<velocity, keeps_both> run(device, small, options, adam{}, constant_rate{}, objective);
+    run.trainer.run(run.data, 2);
+    save_checkpoint(path, run.trainer);
+    auto const without = [&](std::string const& prefix) {
+        rewrite(path, other,
+                [&](contents& c) { std::erase_if(c.floats, [&](auto const& part) { return part.first.starts_with(prefix); }); });
+        return refusal<checkpoint_error>(other, run);
+    };
+    CHECK(without("target.").find("target.time.first.weight is missing") != std::string::npos);
+    CHECK(without("weight.log_loss.bias") ==
+          "checkpoint_error: " + other + ": weight.log_loss.bias is missing, it belongs to another network");
+    CHECK(without("weight_optimizer.first") == "checkpoint_error: " + other + ": weight_optimizer.first_moment is missing, it must be F32");
+    rewrite(path, other, [](contents& c) { c.floats["weight_optimizer.first_moment"] = {shape{3}, {1, 2, 3}}; });
+    CHECK(refusal<checkpoint_error>(other, run) ==
+          "checkpoint_error: " + other + ": weight_optimizer.first_moment is [3], it must be [65]");
+    rewrite(path, other, [](contents& c) { c.floats["weight_optimizer.third_moment"] = {shape{1}, {1}}; });
+    CHECK(refusal<checkpoint_error>(other, run) == "checkpoint_error: " + other +
+                                                       ": weight_optimizer.third_moment is not expected, this run holds model, ema, "
+                                                       "optimizer, target, weight and weight_optimizer");
+    CHECK_NOTHROW(resume(path, run.trainer));
+
+    run_of<> plain(device);
+    save_checkpoint(path, plain.trainer);
+    for (char const* name : {"target.in.bias", "weight.log_loss.bias", "notes"}) {
+        rewrite(path, other, [&](contents& c) { c.floats[name] = {shape{1}, {1}}; });
+        CHECK(refusal<checkpoint_error>(other, plain) ==
+              "checkpoint_error: " + other + ": " + name + " is not expected, this run holds model, ema and optimizer");
+    }
 }
 
 TEST_CASE("checkpoint: the file tells what it holds") {
@@ -233,7 +313,7 @@ TEST_CASE("checkpoint: a damaged file is refused and changes nothing") {
         moment.second.pop_back();
         moment.first = {moment.first.size() - 1};
     });
-    CHECK(refusal<checkpoint_error>(other, run).find("the moments are") != std::string::npos);
+    CHECK(refusal<checkpoint_error>(other, run).find("second_moment is [") != std::string::npos);
     rewrite(path, other, [](contents& c) {
         auto const part = c.floats["optimizer.first_moment"];
         c.floats.erase("optimizer.first_moment");

@@ -3,6 +3,7 @@
 #include <onestep/backend/cpu.hpp>
 #include <onestep/network/mlp.hpp>
 #include <onestep/objective/flow_matching.hpp>
+#include <onestep/objective/learned_weight.hpp>
 #include <onestep/objective/one_step_distillation.hpp>
 #include <onestep/process/rectified_flow.hpp>
 
@@ -11,6 +12,7 @@
 #include <limits>
 
 #include "../counting_allocator.hpp"
+#include "older_self.hpp"
 
 using namespace onestep;
 using namespace onestep::test;
@@ -220,6 +222,116 @@ TEST_CASE("trainer: refuses numbers outside their range") {
     CHECK(run.step() == 0);
     CHECK(to_string(trainer_options{.batch = 7, .seed = 3, .progress = "label"}) ==
           "trainer_options{batch = 7, ema = 0.999, clip = 0, seed = 3}");
+}
+
+TEST_CASE("trainer: targets come from an average that moves as the objective says") {
+    cpu device(1);
+    auto const data = samples(device, 50);
+    mlp<float, cpu> net(device, small), other(device, small);
+    model flow{net, rectified_flow{}, velocity{}};
+    model same{other, rectified_flow{}, velocity{}};
+    trainer run{flow, older_self{}, adam{.rate = 1e-2}, {.batch = 16}};
+    static_assert(decltype(run)::has_target && !decltype(run)::has_weight);
+    auto const target = [&] { return to_host(run.target().model().network().parameters()); };
+    auto expected = to_host(net.parameters());
+    CHECK(target() == expected);
+    std::vector<double> losses;
+    run.on_step([&](training_report const& r) {
+        losses.push_back(r.loss.weighted);
+        auto const p = to_host(net.parameters());
+        if (r.step % 4 == 0) expected = p;  // decay 0: a copy
+        else
+            for (std::size_t i = 0; i < p.size(); ++i) expected[i] = std::fma(0.25f, p[i] - expected[i], expected[i]);
+        CHECK(target() == expected);
+        CHECK(run.target().updates() == r.step);
+    });
+    run.run(data, 10);
+    CHECK(target() != to_host(net.parameters()));
+    CHECK(target() != to_host(run.averaged().network().parameters()));
+
+    // the same by hand, with the average as the model that targets are asked of
+    optimizer machine(adam{.rate = 1e-2}, other);
+    average older{average_options{.decay = 0, .ramp = false}, same};
+    std::size_t k = 0;
+    for (auto [x0, key] : batches(data, {.size = 16, .steps = 10})) {
+        CHECK(accumulate(older_self{}, same, older.model(), batch<float, cpu>{x0}, key).weighted == losses[k]);
+        machine.step();
+        older.update(older_self{}.target_decay(static_cast<index_t>(k++)));
+    }
+    CHECK(to_host(other.parameters()) == to_host(net.parameters()));
+}
+
+TEST_CASE("trainer: without an average of its own, an objective asks the model itself") {
+    cpu device(1);
+    auto const data = samples(device, 16);
+    mlp<float, cpu> net(device, small);
+    fill_normal(net.parameters().reshaped({1, net.parameters().size()}), random_key{3}.at(draw::user), 0.3);
+    model flow{net, rectified_flow{}, velocity{}};
+    // F - x0 - F: whatever the network says, the residual is -x0
+    double square = 0;
+    for (index_t i = 0; i < 32; ++i) square += static_cast<double>(data.data()[i]) * static_cast<double>(data.data()[i]) / 32;
+    CHECK(accumulate(older_self{}, flow, batch<float, cpu>{data.view()}, {}).plain == doctest::Approx(square).epsilon(1e-5));
+    average older{average_options{.decay = 0, .ramp = false}, flow};
+    fill(older.model().network().parameters(), 0.0f);
+    CHECK(accumulate(older_self{}, flow, older.model(), batch<float, cpu>{data.view()}, {}).plain != doctest::Approx(square).epsilon(1e-3));
+}
+
+TEST_CASE("trainer: a learned weight is trained beside the network") {
+    cpu device(1);
+    auto const data = samples(device, 50);
+    mlp<float, cpu> net(device, small), other(device, small);
+    model flow{net, rectified_flow{}, velocity{}};
+    model same{other, rectified_flow{}, velocity{}};
+    learned_weighting const objective{flow_matching{}};
+    trainer run{flow, objective, adam{.rate = 1e-2}, {.batch = 16, .clip = 1}};
+    static_assert(decltype(run)::has_weight && !decltype(run)::has_target);
+    CHECK(to_host(run.weight().parameters()) == std::vector<float>(65));
+    std::vector<loss_value> losses;
+    run.on_step([&](training_report const& r) { losses.push_back(r.loss); });
+    run.run(data, 10);
+    CHECK(losses.front().weighted == losses.front().plain);  // as long as the weight is zero
+    CHECK(losses.back().weighted != losses.back().plain);
+    CHECK(to_host(run.weight().gradients()) == std::vector<float>(65));
+
+    optimizer machine(adam{.rate = 1e-2}, other);
+    learned_weight<float, cpu> head(device);
+    optimizer machine_of_weight(adam{.rate = 1e-2}, head);
+    std::size_t k = 0;
+    for (auto [x0, key] : batches(data, {.size = 16, .steps = 10})) {
+        loss_value const loss =
+            accumulate(objective, same, batch<float, cpu>{x0}, key, accumulate_with<decltype(same), float, cpu>{same, &head});
+        CHECK(loss.weighted == losses[k].weighted);
+        CHECK(loss.plain == losses[k++].plain);
+        machine.clip(1);
+        machine.step();
+        machine_of_weight.step();
+    }
+    CHECK(to_host(other.parameters()) == to_host(net.parameters()));
+    CHECK(to_host(head.parameters()) == to_host(run.weight().parameters()));
+    CHECK(to_host(head.parameters()) != std::vector<float>(65));
+}
+
+TEST_CASE("trainer: a loss that is not finite leaves target and learned weight as they were") {
+    cpu device(1);
+    auto const good = samples(device, 50);
+    auto bad = good;
+    bad.data()[7] = std::numeric_limits<float>::quiet_NaN();
+    mlp<float, cpu> net(device, small), other(device, small);
+    model flow{net, rectified_flow{}, velocity{}};
+    model same{other, rectified_flow{}, velocity{}};
+    learned_weighting const objective{older_self{}};
+    trainer run{flow, objective, adam{}, {.batch = 50}}, never_stopped{same, objective, adam{}, {.batch = 50}};
+    static_assert(decltype(run)::has_target && decltype(run)::has_weight);
+    run.run(good, 3);
+    auto const target = to_host(run.target().model().network().parameters()), weight = to_host(run.weight().parameters());
+    CHECK_THROWS_AS(run.run(bad, 10), not_finite_error);
+    CHECK(to_host(run.target().model().network().parameters()) == target);
+    CHECK(to_host(run.weight().parameters()) == weight);
+    CHECK(to_host(run.weight().gradients()) == std::vector<float>(65));
+    run.run(good, 5);
+    never_stopped.run(good, 5);
+    CHECK(state(run) == state(never_stopped));
+    CHECK(to_host(run.weight().parameters()) == to_host(never_stopped.weight().parameters()));
 }
 
 TEST_CASE("trainer: the averaged model can itself be trained") {

@@ -160,12 +160,14 @@ inline std::string preamble(std::string_view element, shape const& extents) {
     return bytes + text;
 }
 
-}  // namespace npy
+/// What a file holds: extents, and the bytes of the elements.
+struct contents {
+    shape extents;
+    std::span<std::byte const> elements;
+};
 
-/// Reads an array from the bytes of an .npy file; `name` stands in error texts.
-/// T: float (<f4), double (<f8), int32_t (<i4), int64_t (<i8), uint8_t (|u1).
-/// Throws format_error if anything is amiss, if the array holds another type, lies in Fortran order, or has more than six dimensions.
-template <class T> host_array<T> parse_npy(std::string const& name, std::span<std::byte const> bytes) {
+/// Finds the array in the bytes of a file; throws as parse_npy does.
+template <class T> contents find(std::string const& name, std::span<std::byte const> bytes) {
     auto const fail = [&](std::string given, std::string allowed) { raise<format_error>(name, std::move(given), std::move(allowed)); };
     std::string_view const file(reinterpret_cast<char const*>(bytes.data()), bytes.size());
     if (file.empty()) fail("the file is empty", "an .npy file begins with \\x93NUMPY");
@@ -183,8 +185,8 @@ template <class T> host_array<T> parse_npy(std::string const& name, std::span<st
     if (length > file.size() - start)
         fail("the header's length is " + std::to_string(length), std::to_string(file.size() - start) + " bytes follow");
 
-    npy::header const header = npy::header_parser(name, file.substr(start, length)).parse();
-    constexpr std::string_view asked = npy::element_name<T>();
+    npy::header const header = header_parser(name, file.substr(start, length)).parse();
+    constexpr std::string_view asked = element_name<T>();
     if (header.element != asked) fail("the array holds '" + header.element + "'", "'" + std::string(asked) + "' is asked for");
     shape const extents = to_shape(name, "the array", header.extents);
     // With one dimension or one element both orders are the same.
@@ -196,8 +198,18 @@ template <class T> host_array<T> parse_npy(std::string const& name, std::span<st
     if (!fits || size != data.size())
         fail(std::to_string(data.size()) + " bytes follow the header",
              to_string(extents) + " needs " + (fits ? std::to_string(size) : "more than 64 bits can count"));
-    host_array<T> array{extents, std::vector<T>(static_cast<std::size_t>(extents.size()))};
-    if (!data.empty()) std::memcpy(array.values.data(), data.data(), data.size());
+    return {extents, data};
+}
+
+}  // namespace npy
+
+/// Reads an array from the bytes of an .npy file; `name` stands in error texts.
+/// T: float (<f4), double (<f8), int32_t (<i4), int64_t (<i8), uint8_t (|u1).
+/// Throws format_error if anything is amiss, if the array holds another type, lies in Fortran order, or has more than six dimensions.
+template <class T> host_array<T> parse_npy(std::string const& name, std::span<std::byte const> bytes) {
+    npy::contents const found = npy::find<T>(name, bytes);
+    host_array<T> array{found.extents, std::vector<T>(static_cast<std::size_t>(found.extents.size()))};
+    if (!found.elements.empty()) std::memcpy(array.values.data(), found.elements.data(), found.elements.size());
     return array;
 }
 

@@ -40,6 +40,10 @@ public:
     Process const& process() const { return process_; }
     Target const& target() const { return target_; }
 
+    /// The same process and target with another network.
+    template <class Other> auto with_network(Other&& other) const {
+        return model<Other, Process, Target>(std::forward<Other>(other), process_, target_);
+    }
     /// The same model with a class label for each row. Throws label_error for a label that the network does not know.
     template <class Backend> auto given(view<std::int32_t const, Backend> labels) const {
         using labelled = conditioned<inner&, Backend>;
@@ -143,6 +147,12 @@ private:
 };
 
 template <class Network, process Process, target Target> model(Network&&, Process, Target) -> model<Network, Process, Target>;
+
+/// Whether a model's network is told a second time, as flow maps' are.
+template <class M> constexpr bool asks_two_times() {
+    if constexpr (requires { M::two_times; }) return M::two_times;
+    else return false;
+}
 
 /// Something with a network, a process and a target that tells velocities and clean samples: what solvers ask for.
 template <class M>

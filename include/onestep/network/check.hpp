@@ -65,6 +65,14 @@ concept two_time_jvp = requires(N& net, view<T const, Backend> x, view<T, Backen
     net.jvp(x, x, x, x, x, x, y, y);
 };
 template <class N, class T, class Backend>
+concept one_time_forward_jvp = requires(N& net, view<T const, Backend> x, view<T, Backend> y) {
+    net.forward_jvp(x, x, x, x, y, y);
+};
+template <class N, class T, class Backend>
+concept two_time_forward_jvp = requires(N& net, view<T const, Backend> x, view<T, Backend> y) {
+    net.forward_jvp(x, x, x, x, x, x, y, y);
+};
+template <class N, class T, class Backend>
 concept two_time_trains = two_time_network<N, T, Backend> && two_time_forward<N, T, Backend>;
 template <class N>
 concept trains = has_parameters<N> && has_backward<N, scalar_of<N>, backend_of<N>> &&
@@ -230,6 +238,20 @@ public:
         return {y_.to_host(), vy_.to_host()};
     }
 
+    /// Whether the network has the member in the form that is checked.
+    bool has_forward_jvp() const { return second_time_ ? two_time_forward_jvp<N, T, Backend> : one_time_forward_jvp<N, T, Backend>; }
+    /// The outputs of all rows and the tangents of the first `count`.
+    pair forward_jvp(inputs const& in, inputs const& v, index_t count) {
+        place(in, pending_);
+        place(v, tangents_);
+        input const vx = tangents_.x.view().rows(0, count), vt = tangents_.t.view().rows(0, count), vs = tangents_.s.view().rows(0, count);
+        if constexpr (two_time_forward_jvp<N, T, Backend>)
+            if (second_time_) net_->forward_jvp(input(pending_.x), vx, input(pending_.t), vt, input(pending_.s), vs, y_.view(), vy_.view());
+        if constexpr (one_time_forward_jvp<N, T, Backend>)
+            if (!second_time_) net_->forward_jvp(input(pending_.x), vx, input(pending_.t), vt, y_.view(), vy_.view());
+        return {y_.to_host(), to_host(vy_.view().rows(0, count))};
+    }
+
     values parameters() { return to_host(net_->parameters()); }
     values gradients() { return to_host(net_->gradients()); }
     void set_parameters(values const& all) { device_->upload(all.data(), static_cast<index_t>(all.size()), net_->parameters().data()); }
@@ -309,6 +331,29 @@ template <class Subject> void check_rows(check_report& report, Subject& net, typ
     fail_if_different(report, worst, net.equality(), "a row of y depends on other rows than its own");
 }
 
+/// The promises about forward_jvp: it is forward and jvp at once, for any number of rows with a tangent.
+template <class N, class Subject>
+void check_forward_jvp(check_report& report, Subject& net, typename Subject::inputs const& in, typename Subject::inputs const& v) {
+    auto const y = net.evaluate(in), vy = net.jvp(in, v).vy;
+    for (index_t const count : {net.rows(), index_t(1)}) {
+        auto const both = net.forward_jvp(in, v, count);
+        fail_if_different(report, difference(y, both.y), net.equality(), "forward_jvp gives another y than the network itself");
+        auto const first = typename Subject::values(vy.begin(), vy.begin() + static_cast<std::ptrdiff_t>(both.vy.size()));
+        fail_if_different(report, difference(first, both.vy), net.equality(), "forward_jvp gives other tangents than jvp");
+        if constexpr (trains<N>) {
+            auto const dy = net.like_x();
+            auto const plain = net.gradients_of(in, dy, [] {});
+            net.set_gradients(typename Subject::values(plain.size()));
+            net.forward(net.draw_inputs());  // so that what it keeps is of other inputs
+            net.forward_jvp(in, v, count);
+            net.backward(dy);
+            fail_if_different(report, difference(plain, net.gradients()), net.equality(),
+                              "backward gives other gradients after forward_jvp than after forward");
+        }
+        if (!report.ok() || count == 1) return;
+    }
+}
+
 template <class T, class Backend, class N> check_report jvp_report(N& net, Backend& device, check_options const& options) {
     using tested = subject<T, Backend, N>;
     tested on(net, device, options);
@@ -351,6 +396,7 @@ template <class T, class Backend, class N> check_report jvp_report(N& net, Backe
             auto const beside = on.gradients_of(in, dy, [&] { on.jvp(on.draw_inputs(), together); });
             fail_if_different(report, difference(plain, beside), on.equality(), "jvp disturbs a forward that waits for its backward");
         }
+        if (on.has_forward_jvp()) check_forward_jvp<N>(report, on, in, together);
     };
     if constexpr (has_parameters<N>) {
         disturbed<tested> const restores(on, options.disturbance);
@@ -429,7 +475,8 @@ template <class N> check_report check_gradients(N&& net, check_options const& op
 
 /// Compares jvp with central differences of net(x, t, y) along x, along t and, with two times, along s; checks that it
 /// gives the network's y, that it is linear in the tangents, that rows are independent and equal inputs give equal
-/// outputs, and, for a network that trains, that it does not disturb a pending forward. Reports and throws like
+/// outputs, and, for a network that trains, that it does not disturb a pending forward. A network that offers forward_jvp
+/// must give the same y, tangents and gradients by it, with a tangent for all rows or for the first alone. Reports and throws like
 /// check_gradients.
 template <class N>
 requires has_parameters<std::remove_reference_t<N>> check_report check_jvp(N&& net, check_options const& options) {

@@ -11,6 +11,14 @@
 ///                              net.gradients()           another of the same size; both at stable addresses
 ///     differentiable_network   net.jvp(x, vx, t, vt, y, vy)     vy = (dF/dx) vx + (dF/dt) vt
 ///
+/// With a second time s follows t everywhere, with labels they come after the times:
+///
+///     net.forward(x, t, s, labels, y)        net.jvp(x, vx, t, vt, s, vs, labels, y, vy)
+///
+/// A network may also offer both at once, which saves objectives with a derivative in them one evaluation:
+///
+///     net.forward_jvp(x, vx, t, vt, y, vy)   forward, and tangents of the first vx.rows() rows
+///
 /// What no compiler checks, `check_gradients` and `check_jvp` do (check.hpp):
 ///  - net(...) does not disturb a forward that waits for its backward;
 ///  - equal inputs give equal outputs;
@@ -71,6 +79,20 @@ concept has_backward = requires(N& net, view<T const, Backend> dy) {
 template <class N>
 concept trainable_network = has_parameters<N> && network<N, scalar_of<N>, backend_of<N>> && has_forward<N, scalar_of<N>, backend_of<N>> &&
     has_backward<N, scalar_of<N>, backend_of<N>>;
+
+template <class N, class T, class Backend>
+concept has_two_time_forward = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) {
+    net.forward(x, t, t, y);
+};
+/// trainable_network with a second time.
+template <class N>
+concept two_time_trainable_network = has_parameters<N> && two_time_network<N, scalar_of<N>, backend_of<N>> &&
+    has_two_time_forward<N, scalar_of<N>, backend_of<N>> && has_backward<N, scalar_of<N>, backend_of<N>>;
+
+template <class N, class T, class Backend>
+concept two_time_differentiable_network = requires(N& net, view<T const, Backend> x, view<T const, Backend> t, view<T, Backend> y) {
+    net.jvp(x, x, t, t, t, t, y, y);
+};
 
 template <class N, class T, class Backend>
 concept differentiable_network = network<N, T, Backend> &&

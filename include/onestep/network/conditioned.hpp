@@ -81,6 +81,18 @@ public:
     void jvp(input<T> x, input<T> vx, input<T> t, input<T> vt, input<T> s, input<T> vs, view<T, Backend> y, view<T, Backend> vy) const {
         network().jvp(x, vx, t, vt, s, vs, labels_, y, vy);
     }
+    template <class T>
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) { net.forward_jvp(x, x, x, x, l, y, y); }
+    void forward_jvp(input<T> x, input<T> vx, input<T> t, input<T> vt, view<T, Backend> y, view<T, Backend> vy) {
+        network().forward_jvp(x, vx, t, vt, labels_, y, vy);
+    }
+    template <class T>
+    requires requires(inner& net, view<T const, Backend> x, label_view l, view<T, Backend> y) {
+        net.forward_jvp(x, x, x, x, x, x, l, y, y);
+    }
+    void forward_jvp(input<T> x, input<T> vx, input<T> t, input<T> vt, input<T> s, input<T> vs, view<T, Backend> y, view<T, Backend> vy) {
+        network().forward_jvp(x, vx, t, vt, s, vs, labels_, y, vy);
+    }
     auto parameters() const requires has_parameters<inner> { return network().parameters(); }
     auto gradients() const requires has_parameters<inner> { return network().gradients(); }
 

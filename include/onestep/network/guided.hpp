@@ -4,6 +4,7 @@
 
 #include "../core/math.hpp"
 #include "../core/spec.hpp"
+#include "call.hpp"
 #include "conditioned.hpp"
 
 namespace onestep {
@@ -204,5 +205,16 @@ private:
 };
 
 template <class Conditional, class Unconditional> guided(Conditional&&, Unconditional&&, guidance) -> guided<Conditional, Unconditional>;
+
+/// F_u + scale (F_c - F_u), the labels of `call` being those of F_c; F_c alone at scale = 1. `spare` is of y's size.
+template <class Network, class T, class Backend>
+void evaluate_guided(Network& net, network_call<T, Backend> const& call, double scale, view<T, Backend> y, T* spare) {
+    evaluate<false>(net, call, y);
+    if (scale == 1) return;
+    view<T, Backend> const none(y.backend(), spare, y.shape());
+    evaluate<false>(net, network_call<T, Backend>{call.x, call.t}, none);
+    functor::guided_value<T> const value{y.data(), spare, static_cast<T>(scale), nullptr, T(0), T(0)};
+    y.backend().for_each_index(y.size(), functor::store_guided<T>{value, y.data(), y.cols()});
+}
 
 }  // namespace onestep

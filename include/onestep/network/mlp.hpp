@@ -7,6 +7,7 @@
 ///     x [n, ...] --I--> h [n, width] --block--> h --block--> ... --O--> y, shaped like x
 ///                                        ^ P e       ^ P e
 ///     t [n] --features--> f --T1, T2--> e [n, embedding]
+#include <algorithm>
 #include <utility>
 
 #include "../backend/arena.hpp"
@@ -120,6 +121,19 @@ public:
         differentiate(call{x, t, s, labels}, vx, vt, vs, y, vy);
     }
 
+    /// forward of all rows and, in the same pass, vy = dF of the first vx.rows() of them along (vx, vt (, vs)). Tangents are made with
+    /// the activations' derivatives that backward keeps anyway: it costs one more forward of those rows.
+    void forward_jvp(input x, input vx, input t, input vt, output y, output vy) { record(call{x, t, {}, {}}, vx, vt, {}, y, vy); }
+    void forward_jvp(input x, input vx, input t, input vt, input s, input vs, output y, output vy) {
+        record(call{x, t, s, {}}, vx, vt, vs, y, vy);
+    }
+    void forward_jvp(input x, input vx, input t, input vt, label_view labels, output y, output vy) {
+        record(call{x, t, {}, labels}, vx, vt, {}, y, vy);
+    }
+    void forward_jvp(input x, input vx, input t, input vt, input s, input vs, label_view labels, output y, output vy) {
+        record(call{x, t, s, labels}, vx, vt, vs, y, vy);
+    }
+
     /// Adds dL/dparameters of the last forward to gradients(). Throws shape_error if no forward of dy's shape waits.
     void backward(input dy) {
         if (tape_.n == 0 || dy.rows() != tape_.n || dy.cols() != in_.in())
@@ -205,6 +219,29 @@ private:
         }
         T* h_of(index_t k) const { return h + k * next; }
     };
+    /// Tangents beside an evaluation whose slopes are kept, [n, ...] each.
+    struct tangent_rows {
+        T *features, *embedding, *embedding_next, *shift, *h, *u, *z;
+
+        tangent_rows(mlp const& net, arena<Backend>& memory, index_t n) {
+            index_t const w = net.options_.width, e = net.time_second_.out();
+            auto const take = [&](index_t cols) { return memory.template take<T>(n * cols); };
+            features = take(net.time_.size());
+            embedding = take(e), embedding_next = take(e);
+            shift = take(net.condition_.out());
+            h = take(w), u = take(w), z = take(w);
+        }
+        tangent_rows from(mlp const& net, index_t first) const {
+            index_t const w = net.options_.width, e = net.time_second_.out();
+            tangent_rows at = *this;
+            at.features += first * net.time_.size(), at.embedding += first * e, at.embedding_next += first * e;
+            at.shift += first * net.condition_.out(), at.h += first * w, at.u += first * w, at.z += first * w;
+            return at;
+        }
+    };
+    struct times {
+        T const *t, *s;
+    };
     struct tape {
         index_t n = 0;
         call of;
@@ -253,12 +290,32 @@ private:
         tape_ = {c.x.rows(), c, activations(*this, tape_memory_, c.x.rows(), false, true)};
         run<mode::kept>(c, tape_.at, nullptr, {}, {}, y.data(), nullptr);
     }
+    void check_tangent(call const& c, input vx, input vt, input vs, output vy, index_t n) const {
+        require_shape("mlp", "vx", vx, c.x.shape().with_rows(n));
+        require_shape("mlp", "vt", vt, {n});
+        if (options_.second_time && vs.data() != nullptr) require_shape("mlp", "vs", vs, {n});
+        require_shape("mlp", "vy", vy.rows(0, n), c.x.shape().with_rows(n));
+    }
+    void record(call const& c, input vx, input vt, input vs, output y, output vy) {
+        check(c, y.shape());
+        index_t const n = std::min(vx.rows(), c.x.rows());
+        check_tangent(c, vx, vt, vs, vy, n);
+        tape_memory_.reset();
+        tape_ = {c.x.rows(), c, activations(*this, tape_memory_, c.x.rows(), false, true)};
+        auto const memory = device_->scratch();
+        tangent_rows const all(*this, *memory, n);
+        device_->for_row_blocks(c.x.rows(), [&](index_t first, index_t count) {
+            activations const at = tape_.at.from(*this, first, false);
+            run_block<mode::kept>(c, at, nullptr, {}, {}, y.data(), nullptr, first, count);
+            if (first >= n) return;
+            index_t const with_tangent = std::min(count, n - first), offset = first * in_.in();
+            run_tangent(at, all.from(*this, first), vx.data() + offset, vt.data() + first, vs.data() ? vs.data() + first : nullptr,
+                        {c.t.data() + first, c.s.data() ? c.s.data() + first : nullptr}, vy.data() + offset, with_tangent);
+        });
+    }
     void differentiate(call const& c, input vx, input vt, input vs, output y, output vy) const {
         check(c, y.shape());
-        require_shape("mlp", "vx", vx, c.x.shape());
-        require_shape("mlp", "vt", vt, c.t.shape());
-        if (options_.second_time) require_shape("mlp", "vs", vs, c.s.shape());
-        require_shape("mlp", "vy", vy, c.x.shape());
+        check_tangent(c, vx, vt, vs, vy, c.x.rows());
         auto const memory = device_->scratch();
         run<mode::stacked>(c, activations(*this, *memory, c.x.rows(), true, false), vx.data(), vt, vs, y.data(), vy.data());
     }
@@ -268,13 +325,16 @@ private:
     /// The one evaluation behind all modes. Stacked: the second half of a block's rows are tangents.
     template <mode Mode> void run(call const& c, activations const& all, T const* vx, input vt, input vs, T* y, T* vy) const {
         device_->for_row_blocks(c.x.rows(), [&](index_t first, index_t count) {
-            auto const part = [&](auto const& rows) { return rows.data() == nullptr ? rows : rows.rows(first, count); };
-            call const block{c.x.rows(first, count), part(c.t), part(c.s), part(c.labels)};
-            index_t const offset = first * in_.in();
-            activations const at = all.from(*this, first, Mode == mode::stacked);
-            run_condition<Mode>(block, at, part(vt), part(vs));
-            run_blocks<Mode>(block, at, vx ? vx + offset : nullptr, y + offset, vy ? vy + offset : nullptr);
+            run_block<Mode>(c, all.from(*this, first, Mode == mode::stacked), vx, vt, vs, y, vy, first, count);
         });
+    }
+    template <mode Mode>
+    void run_block(call const& c, activations const& at, T const* vx, input vt, input vs, T* y, T* vy, index_t first, index_t count) const {
+        auto const part = [&](auto const& rows) { return rows.data() == nullptr ? rows : rows.rows(first, count); };
+        call const block{c.x.rows(first, count), part(c.t), part(c.s), part(c.labels)};
+        index_t const offset = first * in_.in();
+        run_condition<Mode>(block, at, part(vt), part(vs));
+        run_blocks<Mode>(block, at, vx ? vx + offset : nullptr, y + offset, vy ? vy + offset : nullptr);
     }
     template <mode Mode> void run_blocks(call const& c, activations const& at, T const* vx, T* y, T* vy) const {
         constexpr bool Stacked = Mode == mode::stacked;
@@ -322,6 +382,28 @@ private:
         }
         device_->for_each_pair(n, e, activate{time_second_.bias(weights), nullptr, at.embedding_z, at.embedding, nullptr, e, 0, n});
         condition_.multiply(*device_, weights, rows, at.embedding, at.shift);
+    }
+
+    /// Tangents of n rows whose forward pass has kept its slopes: the same layers without biases, slopes in place of activations.
+    void run_tangent(activations const& at, tangent_rows const& to, T const* vx, T const* vt, T const* vs, times const& told, T* vy,
+                     index_t n) const {
+        index_t const w = options_.width, e = time_second_.out(), last = static_cast<index_t>(blocks_.size());
+        T const* const weights = parameters_.data();
+        auto const activate = [&](T const* slope, T* tangent, index_t cols) {
+            device_->for_each_pair(n, cols, layer::functor::slope_product<T>{slope, tangent, tangent, cols, cols});
+        };
+        time_.tangent(*device_, n, told.t, vt, told.s, vs, to.features);
+        time_first_.multiply(*device_, weights, n, to.features, to.embedding);
+        activate(at.time_z, to.embedding, e);
+        time_second_.multiply(*device_, weights, n, to.embedding, to.embedding_next);
+        activate(at.embedding_z, to.embedding_next, e);
+        condition_.multiply(*device_, weights, n, to.embedding_next, to.shift);
+        in_.multiply(*device_, weights, n, vx, to.h);
+        device_->for_each_pair(n, w, layer::functor::slope_product<T>{at.slope_of(0), to.h, to.u, w, w});
+        for (index_t k = 0; k < last; ++k)
+            blocks_[static_cast<std::size_t>(k)].tangent(*device_, weights, n, at.block(k), to.h, to.u, to.z, to.shift + k * w,
+                                                         condition_.out());
+        out_.multiply(*device_, weights, n, to.u, vy);
     }
 
     /// From dy to dL/d of every pre-activation, for n rows.

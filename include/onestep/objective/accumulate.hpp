@@ -1,6 +1,6 @@
 #pragma once
 /// The one training pass behind every objective.
-#include "concept.hpp"
+#include "learned_weight.hpp"
 
 namespace onestep {
 
@@ -39,7 +39,7 @@ template <class T, distance Distance> struct residual_sink {
     index_t n, cols;
     ONESTEP_HD void operator()(index_t r, double square) const {
         double const value = rho.value(square, cols), weight = static_cast<double>(rows[r].weight);
-        losses[r] = {weight * value, value};
+        losses[r] = {weight * value, plain_distance(rho, square, cols)};
         if constexpr (!Distance::constant_slope)
             factor[r] = static_cast<T>(weight * static_cast<double>(rows[r].b) * rho.slope(square, cols) / static_cast<double>(n));
     }
@@ -73,58 +73,101 @@ struct loss_mean {
     double n;
     ONESTEP_HD void operator()(index_t, loss_sum const& sum) const { *mean = {sum.weighted / n, sum.plain / n}; }
 };
+/// The gradient of a learned weight: dL/dv = (1 - e^-v w distance) / n.
+template <class T> struct weight_gradient {
+    loss_value const* losses;
+    T* dv;
+    double n;
+    ONESTEP_HD void operator()(index_t r) const { dv[r] = static_cast<T>((1 - losses[r].weighted) / n); }
+};
+/// The loss with what a learned weight adds to it.
+template <class T> struct add_log_weight {
+    loss_value* losses;
+    T const* v;
+    ONESTEP_HD void operator()(index_t r) const { losses[r].weighted += static_cast<double>(v[r]); }
+};
 }  // namespace functor
+
+/// What a step may bring along beside model and batch.
+template <class Target, class T, class Backend> struct accumulate_with {
+    Target& target;                                ///< the model whose weights targets come from
+    learned_weight<T, Backend>* weight = nullptr;  ///< null: none
+};
 
 /// Adds the gradient of the objective's mean loss over a batch to the network's gradients() and returns the loss.
 ///
 ///     build the problem -> network forward -> one pass for residual, loss and dL/dF -> network backward
 ///
 /// A distance whose slope depends on the residual's norm takes a second pass over F. `key` addresses all randomness of
-/// the step. Scratch memory comes from the backend's pool: a warm call allocates nothing. Throws what the objective and
-/// the network throw, before any gradient is touched; a loss that is not finite is returned as it is.
+/// the step, and key.step is the training step that curricula go by. Scratch memory comes from the backend's pool: a warm call
+/// allocates nothing. Throws what the objective and the network throw, before any gradient is touched; a loss that is not finite is
+/// returned as it is.
+///
+/// `with` brings the model that targets are asked of (by default the model itself), and a learned weight, whose gradients are added
+/// to as well.
+template <class Objective, class Model, class Target, class T, class Backend>
+loss_value accumulate(Objective const& objective, Model&& model, batch<T, Backend> const& data, random_key key,
+                      accumulate_with<Target, T, Backend> const& with) {
+    using model_type = std::remove_reference_t<Model>;
+    require_two_times<model_type, T, Backend>();
+    static_assert(trains<model_type>(),
+                  "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
+    static_assert(onestep::objective<Objective, model_type, T, Backend>,
+                  "This objective does not fit this model: see objective/concept.hpp.");
+    if (data.x0.empty()) raise<shape_error>("accumulate", "x0 is " + to_string(data.x0.shape()), "there must be at least one sample");
+    if (data.labels.data() != nullptr) require_shape("accumulate", "labels", data.labels, {data.x0.rows()});
+    Backend& device = data.x0.backend();
+    auto const memory = device.scratch();
+    index_t const n = data.x0.rows(), d = data.x0.cols();
+    auto const build = [&] {
+        if constexpr (builds_with_target<Objective, model_type, Target, T, Backend>)
+            return objective.build(model, with.target, data, key, *memory);
+        else return objective.build(model, data, key, *memory);
+    };
+    regression<T, Backend> const problem = build();
+    T* const f = problem.output != nullptr ? problem.output : memory->template take<T>(n * d);
+    T* const df = memory->template take<T>(n * d);
+    T* const factor = memory->template take<T>(n);
+    loss_value* const losses = memory->template take<loss_value>(n + 1);
+
+    if (problem.output == nullptr)
+        forward<asks_two_times<model_type>()>(model.network(), problem.call, view<T, Backend>(device, f, data.x0.shape()));
+    view<T const, Backend> v;
+    if (with.weight != nullptr) {
+        v = with.weight->forward(problem.call.t);
+        device.for_each_index(n, functor::weigh_down<T>{problem.rows, v.data()});
+    }
+    auto const rho = objective.distance();
+    using distance_type = std::remove_cvref_t<decltype(rho)>;
+    T const* const x = problem.call.x.data();
+    device.template reduce_rows<double>(n, d, functor::residual_term<T, distance_type>{problem.rows, x, f, problem.target, df, rho, n, d},
+                                        functor::residual_sink<T, distance_type>{problem.rows, losses, factor, rho, n, d});
+    if constexpr (!distance_type::constant_slope)
+        device.for_each_pair(n, d, functor::residual_gradient<T>{problem.rows, x, f, problem.target, factor, df, d});
+    model.network().backward(view<T const, Backend>(device, df, data.x0.shape()));
+    if (with.weight != nullptr) {
+        T* const dv = memory->template take<T>(n);
+        device.for_each_index(n, functor::weight_gradient<T>{losses, dv, static_cast<double>(n)});
+        with.weight->backward(view<T const, Backend>(device, dv, {n}));
+        device.for_each_index(n, functor::add_log_weight<T>{losses, v.data()});
+    }
+
+    device.template reduce_rows<functor::loss_sum>(1, n, functor::loss_term{losses},
+                                                   functor::loss_mean{losses + n, static_cast<double>(n)});
+    loss_value loss;
+    device.download(losses + n, 1, &loss);
+    return loss;
+}
+
+/// The same with targets from the model itself.
 template <class Objective, class Model, class T, class Backend>
 loss_value accumulate(Objective const& objective, Model&& model, batch<T, Backend> const& data, random_key key) {
-    using model_type = std::remove_reference_t<Model>;
-    using network = std::remove_cvref_t<decltype(model.network())>;
-    static_assert(trainable_network<std::remove_cvref_t<network>>,
-                  "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
-    if (data.labels.data() != nullptr) {
-        if constexpr (requires {
-                          model.given(data.labels, labels_are_checked{}).network().forward(data.x0, data.x0, view<T, Backend>{});
-                      }) {
-            return accumulate(objective, model.given(data.labels, labels_are_checked{}), batch<T, Backend>{data.x0, data.noise, {}}, key);
-        } else {
-            raise<shape_error>("accumulate", "the batch has labels", "this network takes none: it has no forward(x, t, labels, y)");
-        }
-    } else {
-        static_assert(onestep::objective<Objective, model_type, T, Backend>,
-                      "This objective does not fit this model: see objective/concept.hpp.");
-        if (data.x0.empty()) raise<shape_error>("accumulate", "x0 is " + to_string(data.x0.shape()), "there must be at least one sample");
-        Backend& device = data.x0.backend();
-        auto const memory = device.scratch();
-        index_t const n = data.x0.rows(), d = data.x0.cols();
-        regression<T, Backend> const problem = objective.build(model, data, key, *memory);
-        T* const f = memory->template take<T>(n * d);
-        T* const df = memory->template take<T>(n * d);
-        T* const factor = memory->template take<T>(n);
-        loss_value* const losses = memory->template take<loss_value>(n + 1);
-
-        model.network().forward(problem.x, problem.t, view<T, Backend>(device, f, data.x0.shape()));
-        auto const rho = objective.distance();
-        using distance_type = std::remove_cvref_t<decltype(rho)>;
-        device.template reduce_rows<double>(
-            n, d, functor::residual_term<T, distance_type>{problem.rows, problem.x.data(), f, problem.target, df, rho, n, d},
-            functor::residual_sink<T, distance_type>{problem.rows, losses, factor, rho, n, d});
-        if constexpr (!distance_type::constant_slope)
-            device.for_each_pair(n, d, functor::residual_gradient<T>{problem.rows, problem.x.data(), f, problem.target, factor, df, d});
-        model.network().backward(view<T const, Backend>(device, df, data.x0.shape()));
-
-        device.template reduce_rows<functor::loss_sum>(1, n, functor::loss_term{losses},
-                                                       functor::loss_mean{losses + n, static_cast<double>(n)});
-        loss_value loss;
-        device.download(losses + n, 1, &loss);
-        return loss;
-    }
+    return accumulate(objective, model, data, key, accumulate_with<std::remove_reference_t<Model>, T, Backend>{model});
+}
+/// The same with targets from `target`, an averaged model, say.
+template <class Objective, class Model, class Target, class T, class Backend>
+loss_value accumulate(Objective const& objective, Model&& model, Target& target, batch<T, Backend> const& data, random_key key) {
+    return accumulate(objective, model, data, key, accumulate_with<Target, T, Backend>{target});
 }
 
 /// The same for a batch of clean samples alone.

@@ -1,8 +1,5 @@
 #pragma once
-#include "../backend/random_fill.hpp"
-#include "../time/uniform_density.hpp"
-#include "regression_rows.hpp"
-#include "weighting.hpp"
+#include "denoising.hpp"
 
 namespace onestep {
 
@@ -29,35 +26,7 @@ public:
 
     template <denoiser Model, class T, class Backend>
     regression<T, Backend> build(Model const& model, batch<T, Backend> const& data, random_key key, arena<Backend>& memory) const {
-        if (!data.noise.empty()) require_shape(name, "noise", data.noise, data.x0.shape());
-        Backend& device = data.x0.backend();
-        index_t const n = data.x0.rows(), d = data.x0.cols();
-        T* const t = memory.template take<T>(n);
-        auto* const rows = memory.template take<regression_row<T>>(n);
-        T* const x = memory.template take<T>(n * d);
-        T* const target = memory.template take<T>(n * d);
-
-        auto const& process = model.process();
-        static_assert(time_density<Density, std::remove_cvref_t<decltype(process)>>,
-                      "This density draws no times for the model's process: see time/density.hpp.");
-        random_stream const times = key.at(draw::time);
-        upload_rows(device, n, t, rows, [&](index_t row, double& time) {
-            time = density_.sample(process, times, row);
-            marginal const m = marginal_at(process, time);
-            conversion const u = model.velocity_at(time);
-            network_input const ask = model.input_at(time);
-            time = ask.time;
-            return regression_row<double>{ask.scale * m.alpha,
-                                          ask.scale * m.sigma,
-                                          m.alpha_derivative,
-                                          m.sigma_derivative,
-                                          u.x / ask.scale,
-                                          u.output,
-                                          static_cast<double>(weight_(m))};
-        });
-        if (data.noise.empty()) for_each_normal(device, key.at(draw::noise), n, d, functor::mix_noise<T>{rows, data.x0.data(), x, target});
-        else device.for_each_pair(n, d, functor::mix_pair<T>{rows, data.x0.data(), data.noise.data(), x, target, d});
-        return {{device, x, data.x0.shape()}, {device, t, {n}}, target, rows};
+        return denoising_rule::problem(name, velocity{}, density_, weight_, model, data, key, memory);
     }
 
     void fields(auto&& visit) const {

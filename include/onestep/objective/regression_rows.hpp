@@ -6,7 +6,7 @@
 
 namespace onestep {
 
-/// Fills t [n] and rows [n] in backend memory with what make(row, time, coefficients) writes, a part at a time.
+/// Fills t [n] and rows [n] in backend memory with what make(row, time) writes and returns, a part at a time.
 template <class T, class Backend, class Make>
 void upload_rows(Backend& device, index_t n, T* t, regression_row<T>* rows, Make const& make) {
     constexpr index_t part = 128;

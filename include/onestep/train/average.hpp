@@ -49,13 +49,13 @@ template <class Model> class average {
                   "The average of a model owns a copy of its network: the network must be copy-constructible.");
 
 public:
-    using model_type = onestep::model<network, typename Model::process_type, typename Model::target_type>;
+    using model_type = std::remove_cvref_t<decltype(std::declval<Model const&>().with_network(std::declval<network>()))>;
 
     average(double decay, Model& source) : average(average_options{decay}, source) {}
     /// Throws domain_error unless 0 <= decay < 1.
     average(average_options const& options, Model& source)
         : options_(options), source_(&source),
-          averaged_(std::make_unique<model_type>(network(std::as_const(source.network())), source.process(), source.target())) {
+          averaged_(std::make_unique<model_type>(source.with_network(network(std::as_const(source.network()))))) {
         if (!(options.decay >= 0 && options.decay < 1))
             raise<domain_error>("average", "decay is " + to_string(options.decay), "it must be in [0, 1)");
     }
@@ -66,12 +66,11 @@ public:
     index_t updates() const { return updates_; }
 
     /// One pass over the parameters.
-    void update() {
-        double const rate = begin_update();
-        auto const p = source_->network().parameters();
-        auto const a = averaged_->network().parameters();
-        using T = scalar_of<network>;
-        p.backend().for_each_index(p.size(), functor::move_average<T>{a.data(), p.data(), static_cast<T>(rate)});
+    void update() { move(begin_update()); }
+    /// The same with a decay of one's own; 0 copies. For averages that follow a schedule.
+    void update(double decay) {
+        ++updates_;
+        move(1 - decay);
     }
     /// Counts an update whose pass is done elsewhere (inside the optimizer's) and returns its rate 1 - d_k.
     double begin_update() { return 1 - options_.at(++updates_); }
@@ -79,6 +78,14 @@ public:
     void restore(index_t updates) { updates_ = updates; }
 
 private:
+    void move(double rate) {
+        auto const p = source_->network().parameters();
+        auto const a = averaged_->network().parameters();
+        using T = scalar_of<network>;
+        if (rate == 1) p.backend().copy(p.data(), p.size(), a.data());
+        else p.backend().for_each_index(p.size(), functor::move_average<T>{a.data(), p.data(), static_cast<T>(rate)});
+    }
+
     average_options options_;
     Model* source_;
     std::unique_ptr<model_type> averaged_;  // stable address: trainers and optimizers refer to it

@@ -3,12 +3,15 @@
 ///
 ///     model.<name>, ema.<name>                   parameters under their PyTorch names (or "parameters" for a network without names)
 ///     optimizer.first_moment, .second_moment     flat
+///     target.<name>                              the average that targets come from, where the objective moves one
+///     weight.<name>, weight_optimizer.<moment>   the learned weight of the loss, where the objective has one
 ///     __metadata__                               step, updates, and the specs of everything that decides the next step
 ///
 /// Files are written whole or not at all. A run that is saved, stopped and resumed ends with the same bits as one that
 /// was never stopped.
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +89,22 @@ template <class Trainer> std::vector<std::pair<std::string, std::string>> specs(
     return list;
 }
 
+/// Whether a tensor's name lies in one of the sections; those of optimizers hold two moments and nothing else.
+inline bool belongs(std::string const& name, std::vector<std::string> const& sections) {
+    return std::any_of(sections.begin(), sections.end(), [&](std::string const& section) {
+        if (!name.starts_with(section)) return false;
+        return !section.ends_with("optimizer.") || name == section + "first_moment" || name == section + "second_moment";
+    });
+}
+
+/// "model, ema and optimizer".
+inline std::string listed(std::vector<std::string> const& sections) {
+    std::string text;
+    for (std::size_t i = 0; i < sections.size(); ++i)
+        text += (i == 0 ? "" : i + 1 == sections.size() ? " and " : ", ") + sections[i].substr(0, sections[i].size() - 1);
+    return text;
+}
+
 /// A count in the metadata. Throws checkpoint_error if it is missing or is not a number >= 0.
 inline index_t count(safetensors_file const& file, std::string const& key) {
     auto const found = file.metadata().find(key);
@@ -95,6 +114,42 @@ inline index_t count(safetensors_file const& file, std::string const& key) {
     if (text.empty() || result.ec != std::errc() || result.ptr != text.data() + text.size() || value < 0)
         raise<checkpoint_error>(file.name(), key + " is '" + text + "'", "it must be a number >= 0");
     return value;
+}
+
+/// The moments of an optimizer, in host memory.
+template <class T> struct moments {
+    std::vector<T> first, second;
+    template <class Optimizer>
+    explicit moments(Optimizer& from) : first(to_host(from.first_moment())), second(to_host(from.second_moment())) {}
+    void add_to(safetensors_writer& writer, std::string const& prefix) const {
+        writer.add(prefix + ".first_moment", {static_cast<index_t>(first.size())}, first);
+        writer.add(prefix + ".second_moment", {static_cast<index_t>(second.size())}, second);
+    }
+};
+
+/// Reads moments of `size` elements. Throws checkpoint_error.
+template <class T>
+std::pair<std::vector<T>, std::vector<T>> read_moments(safetensors_file const& file, std::string const& prefix, index_t size) {
+    std::vector<T> pair[2];
+    char const* const names[2] = {".first_moment", ".second_moment"};
+    for (int k = 0; k < 2; ++k) {
+        std::string const name = prefix + names[k];
+        if (!file.contains(name) || file.dtype(name) != safetensors::element_name<T>())
+            raise<checkpoint_error>(file.name(),
+                                    name + (file.contains(name) ? " is " + std::string(file.dtype(name)) : std::string(" is missing")),
+                                    "it must be " + std::string(safetensors::element_name<T>()));
+        auto found = file.get<T>(name);
+        if (!(found.shape == shape{size}))
+            raise<checkpoint_error>(file.name(), name + " is " + to_string(found.shape), "it must be " + to_string(shape{size}));
+        pair[k] = std::move(found.values);
+    }
+    return {std::move(pair[0]), std::move(pair[1])};
+}
+
+template <class Optimizer, class T> void write_moments(Optimizer& to, std::pair<std::vector<T>, std::vector<T>> const& moments) {
+    auto const first = to.first_moment(), second = to.second_moment();
+    first.backend().upload(moments.first.data(), first.size(), first.data());
+    second.backend().upload(moments.second.data(), second.size(), second.data());
 }
 
 }  // namespace checkpoint
@@ -114,17 +169,29 @@ template <has_parameters Network> void load_parameters(std::string const& path, 
     checkpoint::write_back(net, checkpoint::read(safetensors_file::read(path), "", net));
 }
 
-/// Writes all that a run needs to go on: parameters, average, moments, counts, specs. Throws file_error.
+/// Writes all that a run needs to go on: parameters, averages, moments, learned weight, counts, specs. Throws file_error.
 template <class Trainer> void save_checkpoint(std::string const& path, Trainer& run) {
+    using T = typename Trainer::value_type;
     auto& net = run.model().network();
     auto& averaged = run.averaged().network();
-    auto const parameters = to_host(net.parameters()), ema = to_host(averaged.parameters());
-    auto const first = to_host(run.optimizer().first_moment()), second = to_host(run.optimizer().second_moment());
     safetensors_writer writer;
+    auto const parameters = to_host(net.parameters()), ema = to_host(averaged.parameters());
     checkpoint::add(writer, "model.", net, parameters);
     checkpoint::add(writer, "ema.", averaged, ema);
-    writer.add("optimizer.first_moment", {static_cast<index_t>(first.size())}, first);
-    writer.add("optimizer.second_moment", {static_cast<index_t>(second.size())}, second);
+    checkpoint::moments<T> const moments(run.optimizer());
+    moments.add_to(writer, "optimizer");
+    std::vector<T> target, weight;
+    std::optional<checkpoint::moments<T>> weight_moments;
+    if constexpr (Trainer::has_target) {
+        target = to_host(run.target().model().network().parameters());
+        checkpoint::add(writer, "target.", run.target().model().network(), target);
+    }
+    if constexpr (Trainer::has_weight) {
+        weight = to_host(run.weight().parameters());
+        checkpoint::add(writer, "weight.", run.weight(), weight);
+        weight_moments.emplace(run.weight_optimizer());
+        weight_moments->add_to(writer, "weight_optimizer");
+    }
     writer.metadata("format", "pt");
     writer.metadata("onestep", std::to_string(ONESTEP_VERSION_MAJOR) + "." + std::to_string(ONESTEP_VERSION_MINOR) + "." +
                                    std::to_string(ONESTEP_VERSION_PATCH));
@@ -150,31 +217,35 @@ template <class Trainer> void resume(std::string const& path, Trainer& run) {
     index_t const step = checkpoint::count(file, "step"), updates = checkpoint::count(file, "optimizer_updates"),
                   average_updates = checkpoint::count(file, "average_updates");
     auto& net = run.model().network();
-    using T = scalar_of<std::remove_reference_t<decltype(net)>>;
+    using T = typename Trainer::value_type;
     auto const parameters = checkpoint::read(file, "model.", net);
     auto const ema = checkpoint::read(file, "ema.", run.averaged().network());
+    std::vector<std::string> sections{"model.", "ema.", "optimizer."};
+    if constexpr (Trainer::has_target) sections.emplace_back("target.");
+    if constexpr (Trainer::has_weight) sections.insert(sections.end(), {"weight.", "weight_optimizer."});
     for (std::string const& name : file.names())
-        if (!name.starts_with("model.") && !name.starts_with("ema.") && name != "optimizer.first_moment" &&
-            name != "optimizer.second_moment")
-            raise<checkpoint_error>(path, name + " is not expected", "a run holds model, ema and the optimizer's two moments");
-    for (char const* name : {"optimizer.first_moment", "optimizer.second_moment"})
-        if (!file.contains(name) || file.dtype(name) != safetensors::element_name<T>())
-            raise<checkpoint_error>(
-                path, std::string(name) + (file.contains(name) ? " is " + std::string(file.dtype(name)) : std::string(" is missing")),
-                "it must be " + std::string(safetensors::element_name<T>()));
-    auto const first = file.get<T>("optimizer.first_moment"), second = file.get<T>("optimizer.second_moment");
-    shape const flat{static_cast<index_t>(parameters.size())};
-    if (!(first.shape == flat) || !(second.shape == flat))
-        raise<checkpoint_error>(path, "the moments are " + to_string(first.shape) + " and " + to_string(second.shape),
-                                "they must be " + to_string(flat));
+        if (!checkpoint::belongs(name, sections))
+            raise<checkpoint_error>(path, name + " is not expected", "this run holds " + checkpoint::listed(sections));
+    auto const moments = checkpoint::read_moments<T>(file, "optimizer", static_cast<index_t>(parameters.size()));
+    std::vector<T> target, weight;
+    std::pair<std::vector<T>, std::vector<T>> weight_moments;
+    if constexpr (Trainer::has_target) target = checkpoint::read(file, "target.", run.target().model().network());
+    if constexpr (Trainer::has_weight) {
+        weight = checkpoint::read(file, "weight.", run.weight());
+        weight_moments = checkpoint::read_moments<T>(file, "weight_optimizer", static_cast<index_t>(weight.size()));
+    }
 
     checkpoint::write_back(net, parameters);
     checkpoint::write_back(run.averaged().network(), ema);
-    auto& device = net.parameters().backend();
-    device.upload(first.values.data(), flat.size(), run.optimizer().first_moment().data());
-    device.upload(second.values.data(), flat.size(), run.optimizer().second_moment().data());
+    checkpoint::write_moments(run.optimizer(), moments);
     run.optimizer().restore(updates);
     run.average().restore(average_updates);
+    if constexpr (Trainer::has_target) checkpoint::write_back(run.target().model().network(), target);
+    if constexpr (Trainer::has_weight) {
+        checkpoint::write_back(run.weight(), weight);
+        checkpoint::write_moments(run.weight_optimizer(), weight_moments);
+        run.weight_optimizer().restore(updates);
+    }
     run.restore(step);
 }
 

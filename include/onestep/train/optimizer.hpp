@@ -64,7 +64,7 @@ template <class T> struct clip_scale {
 ///
 /// `step` consumes the gradients: they are zero afterwards. One pass over the parameters, average included; with
 /// clipping one more over the gradients. No allocation. The network must outlive it.
-template <class Spec, trainable_network Network> class optimizer {
+template <class Spec, has_parameters Network> class optimizer {
     using T = scalar_of<Network>;
     using Backend = backend_of<Network>;
 

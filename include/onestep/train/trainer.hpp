@@ -53,17 +53,26 @@ struct training_report {
 ///     auto x = onestep::sample(first.averaged(), onestep::heun{.steps = 20}, z);
 ///
 /// The model is trained in place: it is kept by reference and must outlive the trainer, and so must the data during
-/// `run`. Step k draws batch, times and noise from (seed, k) alone, so a run that was stopped and resumed
-/// (train/checkpoint.hpp) ends with the same bits. A warm step allocates nothing.
+/// `run`. It also keeps what the objective asks for: an average that its targets come from, a learned weight. Step k draws batch, times and
+/// noise from (seed, k) alone, so a run that was stopped and resumed (train/checkpoint.hpp) ends with the same bits. A warm step allocates
+/// nothing.
 template <class Model, class Objective, class Spec, rate_schedule Rate = constant_rate> class trainer {
 public:
     using model_type = Model;
     using network_type = typename Model::network_type;
     using average_type = onestep::average<Model>;
-    static_assert(trainable_network<network_type>,
+    static_assert(
+        [] {
+            if constexpr (asks_two_times<Model>() && has_parameters<network_type>)
+                return takes_two_times<network_type, scalar_of<network_type>, backend_of<network_type>>;
+            else return true;
+        }(),
+        "A flow map needs a network with two times: net(x, t, s, y), s [n] being the time to arrive at.");
+    static_assert(trains<Model>(),
                   "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
     using value_type = scalar_of<network_type>;
     using backend_type = backend_of<network_type>;
+    static constexpr bool has_target = has_target_decay<Objective>, has_weight = learns_weight<Objective>();
 
     /// Throws domain_error for options, a spec or a schedule outside their range.
     trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options = {}, Rate const& rate = {})
@@ -72,6 +81,8 @@ public:
         if (options.batch < 1) raise<domain_error>("trainer", "batch is " + std::to_string(options.batch), "it must be at least 1");
         static_cast<void>(rate.factor(0));
         if (!(options.clip >= 0)) raise<domain_error>("trainer", "clip is " + to_string(options.clip), "it must not be negative");
+        if constexpr (has_target) target_.emplace(average_options{.decay = 0, .ramp = false}, model);
+        if constexpr (has_weight) weight_.emplace(model.network().parameters().backend(), spec);
     }
     trainer(trainer const&) = delete;
     trainer& operator=(trainer const&) = delete;
@@ -80,6 +91,11 @@ public:
     /// The averaged model: use this one for samples. It can itself be trained on.
     typename average_type::model_type& averaged() { return average_.model(); }
     Objective const& objective() const { return objective_; }
+    /// The average that targets come from, for objectives that move one (target_decay).
+    average_type& target() requires has_target { return *target_; }
+    /// The learned weight of the loss, for objectives that have one (learned_weighting), and its optimizer.
+    auto& weight() requires has_weight { return weight_->head; }
+    auto& weight_optimizer() requires has_weight { return weight_->optimizer; }
     trainer_options const& options() const { return options_; }
     Rate const& rate() const { return rate_; }
     auto& optimizer() { return optimizer_; }
@@ -124,21 +140,43 @@ public:
 private:
     training_report one_step(batch<value_type, backend_type> const& data) {
         training_report report;
-        report.loss = accumulate(objective_, *model_, data, random_key{options_.seed, static_cast<std::uint64_t>(step_)});
+        report.loss = loss_of(data, random_key{options_.seed, static_cast<std::uint64_t>(step_)});
         if (!std::isfinite(report.loss.weighted)) {
             optimizer_.discard();
+            if constexpr (has_weight) weight_->optimizer.discard();
             raise<not_finite_error>("trainer", "the loss of step " + std::to_string(step_) + " is " + to_string(report.loss.weighted),
                                     "parameters were left as they are; a lower rate or clipping helps");
         }
         if (options_.clip > 0) report.gradient_norm = optimizer_.clip(options_.clip);
         report.rate_factor = rate_.factor(step_);
         optimizer_.step(report.rate_factor, average_);
+        if constexpr (has_weight) weight_->optimizer.step(report.rate_factor);
+        if constexpr (has_target) target_->update(objective_.target_decay(step_));
         report.step = ++step_;
         smooth_ += (1 - 0.98) * (report.loss.weighted - smooth_);
         report.smoothed = smooth_ / (1 - (smooth_rest_ *= 0.98));
         return report;
     }
 
+    loss_value loss_of(batch<value_type, backend_type> const& data, random_key key) {
+        learned_weight<value_type, backend_type>* weight = nullptr;
+        if constexpr (has_weight) weight = &weight_->head;
+        if constexpr (has_target) {
+            auto& older = target_->model();
+            return accumulate(objective_, *model_, data, key,
+                              accumulate_with<std::remove_reference_t<decltype(older)>, value_type, backend_type>{older, weight});
+        } else {
+            return accumulate(objective_, *model_, data, key, accumulate_with<Model, value_type, backend_type>{*model_, weight});
+        }
+    }
+
+    /// A learned weight and what trains it.
+    struct trained_weight {
+        learned_weight<value_type, backend_type> head;
+        onestep::optimizer<Spec, learned_weight<value_type, backend_type>> optimizer;
+        trained_weight(backend_type& device, Spec const& spec) : head(device), optimizer(spec, head) {}
+    };
+    struct nothing {};
     struct periodic {
         index_t period;
         std::function<void(training_report const&)> call;
@@ -150,6 +188,8 @@ private:
     Rate rate_;
     onestep::optimizer<Spec, network_type> optimizer_;
     average_type average_;
+    [[no_unique_address]] std::conditional_t<has_target, std::optional<average_type>, nothing> target_;
+    [[no_unique_address]] std::conditional_t<has_weight, std::optional<trained_weight>, std::optional<nothing>> weight_;
     std::vector<periodic> callbacks_;
     index_t step_ = 0;
     double smooth_ = 0, smooth_rest_ = 1;

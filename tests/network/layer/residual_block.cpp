@@ -153,6 +153,30 @@ TEST_CASE("residual_block: stacked tangents agree with finite differences") {
     }
 }
 
+TEST_CASE("residual_block: tangents beside kept slopes are the stacked ones") {
+    problem<double> const p;
+    index_t const size = p.n * p.w;
+    auto const vh = test::normals<double>(size, 12), vshift = test::normals<double>(p.n * p.apart, 13);
+    auto const stack = [](std::vector<double> primal, std::vector<double> const& tangent) {
+        primal.insert(primal.end(), tangent.begin(), tangent.end());
+        return primal;
+    };
+    auto const both = p.forward(p.weights, stack(p.h, vh), stack(p.shift, vshift), true);
+    auto kept = p.forward(p.weights, p.h, p.shift, false, true);
+    std::vector<double> vu(vh);
+    for (std::size_t i = 0; i < vu.size(); ++i) vu[i] *= test::silu_slope_in_double(p.h[i]);
+    tensor<double, backend_type> h(device(), {p.n, p.w}, vh), u(device(), {p.n, p.w}, vu), z(device(), {p.n, p.w}),
+        shift(device(), {p.n, p.apart}, vshift);
+    p.block.tangent(device(), kept.weights.data(), p.n, kept.tape(true), h.data(), u.data(), z.data(), shift.data(), p.apart);
+    auto const tail = [&](tensor<double, backend_type> const& all) {
+        auto const values = all.to_host();
+        return std::vector<double>(values.begin() + size, values.end());
+    };
+    CHECK(test::relative_difference(h.to_host(), tail(both.h_next)) < 1e-13);
+    CHECK(test::relative_difference(u.to_host(), tail(both.u_next)) < 1e-13);
+    CHECK(shift.to_host() == vshift);
+}
+
 TEST_CASE("residual_block: its elementwise passes have the same bits on every backend and compiler") {
     index_t const n = 5, w = 37;
     tensor<float, backend_type> h(device(), {2 * n, w}, test::normals<float>(2 * n * w, 1)),

@@ -113,6 +113,29 @@ TEST_CASE("time_embedding: jvp agrees with finite differences along t and along 
     }
 }
 
+TEST_CASE("time_embedding: tangents alone are those of jvp") {
+    index_t const n = 4;
+    for (bool second_time : {false, true}) {
+        layer::time_embedding<double, backend_type> const embedding(device(), {.size = 12, .scale = 5}, second_time, 1);
+        index_t const across = embedding.size();
+        tensor<double, backend_type> at(device(), {n}, {0.1, 0.4, 0.6, 0.9}), to(device(), {n}, {0.05, 0.1, 0.6, 0.2}),
+            dt(device(), {n}, {1, -2, 0.5, 3}), ds(device(), {n}, {0.25, 1, -1, 2}), both(device(), {2 * n, across}),
+            alone(device(), {n, across});
+        double const* const s = second_time ? to.data() : nullptr;
+        auto const check = [&](double const* vt, double const* vs) {
+            embedding.jvp(device(), n, at.data(), vt, s, vs, both.data());
+            embedding.tangent(device(), n, at.data(), vt, s, vs, alone.data());
+            auto const stacked = both.to_host();
+            auto const wanted = std::vector<double>(stacked.begin() + n * across, stacked.end());
+            CHECK(test::relative_difference(alone.to_host(), wanted) < 1e-15);
+            if (vt != nullptr || (vs != nullptr && second_time)) CHECK(test::dot(wanted, wanted) > 0.1);
+        };
+        check(dt.data(), second_time ? ds.data() : nullptr);
+        check(dt.data(), nullptr);
+        check(nullptr, second_time ? ds.data() : nullptr);
+    }
+}
+
 TEST_CASE("time_embedding: refuses odd or missing sizes and scales that are not finite") {
     using embedding = layer::time_embedding<float, backend_type>;
     CHECK_THROWS_WITH_AS(embedding(device(), {.size = 7}, false, 0),

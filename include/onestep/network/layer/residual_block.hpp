@@ -26,6 +26,16 @@ template <class T, bool Stacked, bool Kept> struct residual_silu {
         }
     }
 };
+/// vz = (vz + vshift) slope; the rows of vshift may lie further apart.
+template <class T> struct shifted_slope_product {
+    T const *slope, *vshift;
+    T* vz;
+    index_t cols, shift_stride;
+    ONESTEP_HD void operator()(index_t r, index_t c) const {
+        index_t const i = r * cols + c;
+        vz[i] = (vz[i] + vshift[r * shift_stride + c]) * slope[i];
+    }
+};
 /// dh = dh' + du slope.
 template <class T> struct add_slope_product {
     T const *slope, *du, *dh_next;
@@ -78,6 +88,16 @@ public:
         else add<Stacked, false>(device, weights, n, at);
     }
 
+    /// Tangents of n rows whose forward pass has kept its slopes: vh and vu enter as those of h and u and leave as those of h' and u'.
+    /// vshift [n, ...] has rows `shift_stride` apart; vz is room for [n, w].
+    void tangent(Backend& device, T const* weights, index_t n, tape const& at, T* vh, T* vu, T* vz, T const* vshift,
+                 index_t shift_stride) const {
+        index_t const w = width();
+        first_.multiply(device, weights, n, vu, vz);
+        device.for_each_pair(n, w, functor::shifted_slope_product<T>{at.z, vshift, vz, w, shift_stride});
+        second_.multiply(device, weights, n, vz, vh, T(1));
+        device.for_each_pair(n, w, functor::slope_product<T>{at.h_next_slope, vh, vu, w, w});
+    }
     /// From dh_next = dL/dh' to dh = dL/dh and dshift = dL/dz [n, ...] (rows `shift_stride` apart), row by row. scratch is [n, w].
     void backward_rows(Backend& device, T const* weights, index_t n, tape const& at, T const* dh_next, T* dh, T* dshift,
                        index_t shift_stride, T* scratch) const {

@@ -55,6 +55,25 @@ template <class T, bool Stacked, bool Distance> struct time_waves {
         }
     }
 };
+/// The tangents alone.
+template <class T, bool Distance> struct time_wave_tangents {
+    T const *t, *s, *vt, *vs;
+    T const* frequency;
+    T* out;
+    index_t half, stride, first;
+    ONESTEP_HD void operator()(index_t r, index_t i) const {
+        T time = t[r], rate = vt ? vt[r] : T(0);
+        if constexpr (Distance) {
+            time -= s[r];
+            if (vs) rate -= vs[r];
+        }
+        rate *= frequency[i];
+        math::sin_cos<T> const wave = math::sincos(time * frequency[i]);
+        T* const row = out + r * stride + first;
+        row[i] = wave.cos * rate;
+        row[half + i] = -wave.sin * rate;
+    }
+};
 }  // namespace functor
 
 /// Features [n, size] of t [n]; with two times [n, 2 size]: those of t, then those of t - s (so that a step of length
@@ -78,6 +97,14 @@ public:
     /// Writes [2 n, size()]: features, then their tangents; vt and vs may be null (zero).
     void jvp(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* y) const {
         waves<true>(device, n, t, vt, s, vs, y);
+    }
+    /// Writes the tangents of the features alone, [n, size()].
+    void tangent(Backend& device, index_t n, T const* t, T const* vt, T const* s, T const* vs, T* vy) const {
+        device.for_each_pair(n, half_,
+                             functor::time_wave_tangents<T, false>{t, nullptr, vt, nullptr, frequency_.data(), vy, half_, size(), 0});
+        if (second_time_)
+            device.for_each_pair(n, half_,
+                                 functor::time_wave_tangents<T, true>{t, s, vt, vs, frequency_.data(), vy, half_, size(), 2 * half_});
     }
 
 private:

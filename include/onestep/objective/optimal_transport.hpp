@@ -1,0 +1,116 @@
+#pragma once
+#include <vector>
+
+#include "../backend/random_fill.hpp"
+#include "../core/assignment.hpp"
+#include "concept.hpp"
+
+namespace onestep {
+
+namespace functor {
+/// Sum of squares of each row, for the costs.
+template <class T> struct square_term {
+    T const* x;
+    index_t cols;
+    ONESTEP_HD T operator()(index_t r, index_t c) const { return x[r * cols + c] * x[r * cols + c]; }
+};
+template <class T> struct store_square {
+    T* out;
+    ONESTEP_HD void operator()(index_t r, T sum) const { out[r] = sum; }
+};
+/// |x|^2 - 2 x z + |z|^2 where the product stands.
+template <class T> struct complete_square {
+    T const *x_squares, *z_squares;
+    T* product;
+    index_t cols;
+    ONESTEP_HD void operator()(index_t r, index_t c) const { product[r * cols + c] += x_squares[r] + z_squares[c]; }
+};
+/// out(r, c) = in(order(r), c).
+template <class T> struct permute_rows {
+    T const* in;
+    std::int32_t const* order;
+    T* out;
+    index_t cols;
+    ONESTEP_HD void operator()(index_t r, index_t c) const { out[r * cols + c] = in[static_cast<index_t>(order[r]) * cols + c]; }
+};
+}  // namespace functor
+
+namespace transport_rule {
+/// What a thread keeps on the host between steps.
+template <class T> struct host_memory {
+    std::vector<T> costs;
+    linear_assignment assignment;
+};
+}  // namespace transport_rule
+
+/// Any objective on noise that is paired with the batch by optimal transport: of all ways to pair the batch's samples with its noise the
+/// one with the least sum of squared distances. Paths cross less, so flows are straighter and gradients vary less.
+///
+///     onestep::trainer t{model, onestep::optimal_transport{onestep::flow_matching{}}, onestep::adam{}, {.batch = 256}};
+///
+/// Each sample keeps its label and its place in the batch; the noise is permuted, that of the batch where it has some, else new noise from
+/// (key, noise). Each row's marginal law stays what it was over many batches, but a row's noise depends on its whole batch: on its size,
+/// and on which samples are in it. Conditional models are trained on a coupling that does not know the labels.
+///
+/// The pairing is exact (core/assignment.hpp): host work of order n^3 at worst, some milliseconds for n = 256; n^2 numbers are brought to
+/// the host, and each thread keeps as many there. Ties are broken by number. Throws shape_error for noise not shaped like x0,
+/// not_finite_error if samples or noise are NaN or infinite, and what the objective throws.
+/// Cost: besides the objective's and the assignment, one product of n x n x d, 2 tensors of x0's shape and one of n^2.
+/// Source: Pooladian et al. 2023 (arXiv:2304.14772); Tong et al. 2023 (arXiv:2302.00482).
+template <spec Objective> class optimal_transport {
+public:
+    static constexpr char const* name = "optimal_transport";
+    static constexpr bool learns_weight = onestep::learns_weight<Objective>();
+
+    explicit optimal_transport(Objective const& objective) : objective_(objective) {}
+
+    decltype(auto) distance() const { return objective_.distance(); }
+    double target_decay(index_t step) const requires has_target_decay<Objective> { return objective_.target_decay(step); }
+
+    template <class Model, class T, class Backend>
+    requires builds<Objective, Model, T, Backend> regression<T, Backend> build(Model& model, batch<T, Backend> const& data, random_key key,
+                                                                               arena<Backend>& memory)
+    const { return objective_.build(model, paired(data, key, memory), key, memory); }
+    template <class Model, class Target, class T, class Backend>
+    requires builds_with_target<Objective, Model, Target, T, Backend> regression<T, Backend> build(Model& model, Target& target,
+                                                                                                   batch<T, Backend> const& data,
+                                                                                                   random_key key, arena<Backend>& memory)
+    const { return objective_.build(model, target, paired(data, key, memory), key, memory); }
+
+    void fields(auto&& visit) const { visit("objective", objective_); }
+
+private:
+    template <class T, class Backend> batch<T, Backend> paired(batch<T, Backend> data, random_key key, arena<Backend>& memory) const {
+        if (!data.noise.empty()) require_shape(name, "noise", data.noise, data.x0.shape());
+        Backend& device = data.x0.backend();
+        index_t const n = data.x0.rows(), d = data.x0.cols();
+        auto const like_x0 = [&] { return view<T, Backend>(device, memory.template take<T>(n * d), data.x0.shape()); };
+        view<T const, Backend> noise = data.noise;
+        if (noise.empty()) {
+            view<T, Backend> const drawn = like_x0();
+            fill_normal(drawn, key.at(draw::noise));
+            noise = drawn;
+        }
+        T* const costs = memory.template take<T>(n * n);
+        T* const x_squares = memory.template take<T>(n);
+        T* const z_squares = memory.template take<T>(n);
+        device.gemm(op::plain, op::transposed, n, n, d, T(-2), data.x0.data(), d, noise.data(), d, T(0), costs, n);
+        device.template reduce_rows<T>(n, d, functor::square_term<T>{data.x0.data(), d}, functor::store_square<T>{x_squares});
+        device.template reduce_rows<T>(n, d, functor::square_term<T>{noise.data(), d}, functor::store_square<T>{z_squares});
+        device.for_each_pair(n, n, functor::complete_square<T>{x_squares, z_squares, costs, n});
+
+        thread_local transport_rule::host_memory<T> host;
+        host.costs.resize(static_cast<std::size_t>(n * n));
+        device.download(costs, n * n, host.costs.data());
+        auto* const order = memory.template take<std::int32_t>(n);
+        device.upload(host.assignment.solve(n, host.costs.data()).data(), n, order);
+        view<T, Backend> const permuted = like_x0();
+        device.for_each_pair(n, d, functor::permute_rows<T>{noise.data(), order, permuted.data(), d});
+        data.noise = permuted;
+        return data;
+    }
+
+    Objective objective_;
+};
+
+}  // namespace onestep
