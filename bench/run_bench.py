@@ -18,9 +18,25 @@ root = pathlib.Path(__file__).resolve().parent.parent
 peers = root / "bench" / "peers"
 environment = root / "build" / "peers-venv"
 page, results = root / "docs" / "benchmarks.md", root / "out" / "bench" / "results.json"
-begin_mark, end_mark = "<!-- begin: table by bench/run_bench.py -->", "<!-- end: table by bench/run_bench.py -->"
+begin_mark, end_mark = "<!-- begin: {} by bench/run_bench.py -->", "<!-- end: {} by bench/run_bench.py -->"
+busy = "\\* other programs were busy during this measurement."
 turn = 0.2  # seconds one side works before the next does
 quiet = 0.06  # of the cores in use, the share that other programs may have taken during a counted round
+# What a training step's gradient takes at least, in evaluations of the network: backward counts as two, a derivative along a path as one.
+costs = "objective_costs"
+unit = "network_forward"
+minima = {
+    "accumulate_flow_matching": 3,
+    "accumulate_consistency_training": 4,
+    "accumulate_consistency_distillation": 6,
+    "accumulate_continuous_consistency_training": 4,
+    "accumulate_continuous_consistency_distillation": 5,
+    "accumulate_continuous_consistency_by_differences": 5,
+    "accumulate_shortcut_training": 3.5,
+    "accumulate_mean_flow": 3.25,
+    "accumulate_mean_flow_every_row": 4,
+    "accumulate_progressive_distillation": 5,
+}
 # glibc's default returns every large block to the kernel at once, and PyTorch then spends more time in page faults than in arithmetic.
 allocator = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 28)}
 
@@ -90,22 +106,36 @@ def machine_used():
     return (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(name, sides, rounds, threads):
-    """Median seconds of each side over the rounds in which the machine was quiet, their number, and whether there were enough of them."""
-    runs = [max(1, min(2000, round(turn / side.seconds(name, 3)))) for side in sides]
+def measure(works, rounds, threads):
+    """Seconds of each (side, name) in turn, a row a round, of the rounds in which the machine was quiet, and whether there were enough of them."""
+    sides = list(dict.fromkeys(side for side, _ in works))
+    runs = [max(1, min(2000, round(turn / side.seconds(name, 3)))) for side, name in works]
     counted, disturbed = [], []
     while len(counted) < rounds and len(counted) + len(disturbed) < 3 * rounds:
         others = machine_used() - sum(side.used() for side in sides)
         start, row = time.perf_counter(), []
-        for side, count in zip(sides, runs):
+        for (side, name), count in zip(works, runs):
             row.append(side.seconds(name, count))
             time.sleep(0.01)  # an OpenMP pool spins for a few milliseconds after its work: let it fall asleep
         others = machine_used() - sum(side.used() for side in sides) - others
         calm = others < quiet * threads * (time.perf_counter() - start)
         (counted if calm else disturbed).append(row)
     enough = len(counted) >= min(rounds, 5)
-    table = counted if enough else counted + disturbed
-    return [statistics.median(column) for column in zip(*table)], len(table), enough
+    return counted if enough else counted + disturbed, enough
+
+
+def measure_costs(ours, rounds, threads):
+    """The gradients of all objectives over one evaluation of the network, medians of each round's quotients."""
+    names = [unit, *minima]
+    table, calm = measure([(ours, name) for name in names], rounds, threads)
+    flow = names.index("accumulate_flow_matching")
+    lines = ["| objective | evaluations | at least | over flow matching | at least |", "| --- |" + " ---: |" * 4]
+    for k, name in enumerate(names[1:], 1):
+        cost, ratio = statistics.median(row[k] / row[0] for row in table), statistics.median(row[k] / row[flow] for row in table)
+        title = name.removeprefix("accumulate_") + ("" if calm else " *")
+        lines.append(f"| {title} | {cost:.2f} | {minima[name]:g} | {ratio:.2f} | {minima[name] / 3:.2f} |")
+    milliseconds = 1e3 * statistics.median(row[0] for row in table)
+    return [f"{processor()}, {threads} threads; one evaluation takes {milliseconds:.3g} ms.", "", *lines, *([] if calm else ["", busy])]
 
 
 def compare_losses(name, ours, others):
@@ -118,8 +148,9 @@ def compare_losses(name, ours, others):
             theirs = side.ask(f"losses {name} {folder}")
             if "error" in theirs:
                 sys.exit(f"{side.title}: {name}: {theirs['error']}")
-            pairs = list(zip(reply["losses"], theirs["losses"]))
-            if any(abs(a - b) > 1e-3 * abs(a) for a, b in pairs):
+            pairs = list(zip(reply["losses"], theirs["losses"], strict=True))
+            bounds = [1e-5] + [1e-3] * (len(pairs) - 1)  # rounding grows from step to step
+            if any(not abs(a - b) <= bound * abs(a) for (a, b), bound in zip(pairs, bounds)):
                 sys.exit(f"{name}: the sides do not do the same work; losses of onestep and {side.title}: {pairs}")
     print(f"{name}: the same losses on every side", flush=True)
 
@@ -145,20 +176,25 @@ def table(entries, titles):
     return lines
 
 
+def write_between_marks(what, lines):
+    begin, end = begin_mark.format(what), end_mark.format(what)
+    before, rest = page.read_text().split(begin)
+    page.write_text(before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1])
+
+
 def write_page(entries, sides, threads):
     builds = "; ".join(dict.fromkeys(side.about["build"] for side in sides))
     lines = [f"{processor()}, {threads} threads. {builds}.", ""]
     lines += [*table(entries, ["torch eager", "torch compile"]), "", *table(entries, ["diffusers"])]
     if not all(entry["quiet"] for entry in entries):
-        lines += ["", "\\* other programs were busy during this measurement."]
-    before, rest = page.read_text().split(begin_mark)
-    page.write_text(before + begin_mark + "\n" + "\n".join(lines) + "\n" + end_mark + rest.split(end_mark)[1])
+        lines += ["", busy]
+    write_between_marks("table", lines)
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--peers", action="store_true", help="measure PyTorch and diffusers too (installs their wheels into build/peers-venv)")
-    options.add_argument("--only", metavar="NAME", help="measure this work alone; the table in docs/benchmarks.md stays as it is")
+    options.add_argument("--only", metavar="NAME", help="measure this work alone; the tables in docs/benchmarks.md stay as they are")
     options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--server", type=pathlib.Path, help="the onestep_peer_server to measure")
@@ -176,25 +212,33 @@ def main():
     sides = [Side(title, command, given.threads) for title, command in commands.items()]
     ours = sides[0]
 
-    known = [name for name in ours.about["names"] if not given.peers or any(name in side.about["names"] for side in sides[1:])]
+    alone = [name for name in ours.about["names"] if name not in (unit, *minima)]
+    known = [name for name in alone if not given.peers or any(name in side.about["names"] for side in sides[1:])] + [costs]
     names = [name for name in known if given.only in (None, name)]
     if not names:
         sys.exit(f"run_bench.py: --only is {given.only}, this bench knows {', '.join(known)}")
     entries = []
+    if costs in names:
+        names.remove(costs)
+        lines = measure_costs(ours, given.rounds, given.threads)
+        print("\n".join(lines), flush=True)
+        if given.peers and given.only is None:
+            write_between_marks(costs, lines)
     for name in names:
         others = [side for side in sides[1:] if name in side.about["names"]]
         at_work = [ours, *others]
         compare_losses(name, ours, others)
-        medians, rounds, calm = measure(name, at_work, given.rounds, given.threads)
+        rows, calm = measure([(side, name) for side in at_work], given.rounds, given.threads)
+        medians = [statistics.median(column) for column in zip(*rows)]
         text = [f"{side.title} {1e3 * seconds:.4g} ms" for side, seconds in zip(at_work, medians)]
         text += [f"{seconds / medians[0]:.2f}x" for seconds in medians[1:]]
         print(f"{name}: {', '.join(text)}{'' if calm else ' (the machine was busy)'}", flush=True)
         for side, seconds in zip(others, medians[1:]):
             entries.append({
                 "name": name, "threads": given.threads, "ours_seconds": medians[0], "peer": side.title, "peer_seconds": seconds,
-                "ratio": seconds / medians[0], "rounds": rounds, "quiet": calm, "ours_build": ours.about["build"], "peer_build": side.about["build"],
+                "ratio": seconds / medians[0], "rounds": len(rows), "quiet": calm, "ours_build": ours.about["build"], "peer_build": side.about["build"],
             })  # fmt: skip
-    if given.peers:
+    if entries:
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(entries, indent=1) + "\n")
         if given.only is None:

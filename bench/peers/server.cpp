@@ -1,13 +1,11 @@
 // The onestep side of the comparison with a peer: reads one request a line, answers with one line of JSON (docs/benchmarks.md).
 #include <chrono>
-#include <fstream>
-#include <functional>
 #include <iostream>
-#include <map>
 #include <onestep/onestep.hpp>
 #include <sstream>
 
 #include "../standing_output.hpp"
+#include "work.hpp"
 
 namespace os = onestep;
 using os::index_t;
@@ -21,14 +19,6 @@ constexpr char const* instructions = "AVX2";
 #else
 constexpr char const* instructions = "baseline";
 #endif
-
-/// Something that can be run again and again; `prepare` goes before each run and is not timed, `exported` is for works that train.
-struct work {
-    virtual ~work() = default;
-    virtual void prepare() {}
-    virtual void run() = 0;
-    virtual std::vector<double> exported(std::string const&) { throw std::runtime_error("nothing to export"); }
-};
 
 /// A training step of flow matching on points in the plane.
 class mlp_training : public work {
@@ -51,10 +41,10 @@ public:
         os::random_key const key{8};
         std::vector<float> t;
         for (index_t r = 0; r < batch_; ++r) t.push_back(static_cast<float>(os::uniform(key.at(os::draw::time), r)));
-        write(folder + "/x0.bin", x0.to_host());
-        write(folder + "/z.bin", z.to_host());
-        write(folder + "/t.bin", t);
-        write(folder + "/parameters.bin", in_export_order());
+        write_numbers(folder + "/x0.bin", x0.to_host());
+        write_numbers(folder + "/z.bin", z.to_host());
+        write_numbers(folder + "/t.bin", t);
+        write_numbers(folder + "/parameters.bin", in_export_order());
         std::vector<double> losses;
         for (int i = 0; i < 10; ++i) {
             losses.push_back(os::accumulate(objective_, flow_, os::batch<float, os::cpu>{x0.view(), z.view()}, key).plain);
@@ -64,10 +54,6 @@ public:
     }
 
 private:
-    static void write(std::string const& path, std::vector<float> const& values) {
-        std::ofstream(path, std::ios::binary)
-            .write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
-    }
     /// The order that docs/benchmarks.md names: the blocks' projections lie in one matrix here, between their layers there.
     std::vector<float> in_export_order() {
         auto const flat = os::to_host(net_.parameters());
@@ -155,8 +141,6 @@ private:
     os::sampling<decltype(model_), Solver, float, os::cpu> run_;
 };
 
-using maker = std::function<std::unique_ptr<work>(os::cpu&)>;
-
 /// step_NAME_SIZE for both sizes.
 template <class Process, class Target, class Grid, class Solver>
 void add_steps(std::map<std::string, maker>& works, std::string const& name, Process const& process, Target const& target, Grid const& grid,
@@ -188,6 +172,7 @@ public:
         add_steps(works_, "euler", levels, noise, os::karras_grid{}, os::euler{});
         add_steps(works_, "heun", levels, noise, os::karras_grid{}, os::heun{});
         add_steps(works_, "flow_match_euler", os::rectified_flow{}, os::velocity{}, os::uniform_grid{}, os::euler{});
+        add_objectives(works_);
     }
     std::string answer(std::string const& line) {
         std::istringstream words(line);
