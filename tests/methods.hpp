@@ -1,6 +1,7 @@
 #pragma once
 /// Every method of the library on small networks, so that what must hold for all of them is tested on all of them.
 #include <onestep/model/consistency_model.hpp>
+#include <onestep/model/ddim_rule.hpp>
 #include <onestep/model/flow_map_model.hpp>
 #include <onestep/network/mlp.hpp>
 #include <onestep/objective/accumulate.hpp>
@@ -11,15 +12,19 @@
 #include <onestep/objective/flow_matching.hpp>
 #include <onestep/objective/k_step_distillation.hpp>
 #include <onestep/objective/label_dropout.hpp>
+#include <onestep/objective/live_pairs.hpp>
 #include <onestep/objective/mean_flow.hpp>
+#include <onestep/objective/moment_matching.hpp>
 #include <onestep/objective/one_step_distillation.hpp>
 #include <onestep/objective/online_pairs.hpp>
 #include <onestep/objective/optimal_transport.hpp>
 #include <onestep/objective/progressive_distillation.hpp>
 #include <onestep/objective/shortcut_training.hpp>
+#include <onestep/objective/trajectory_consistency.hpp>
 #include <onestep/process/edm.hpp>
 #include <onestep/process/variance_preserving.hpp>
 #include <onestep/target/epsilon.hpp>
+#include <onestep/target/scaled_velocity.hpp>
 #include <onestep/target/v_prediction.hpp>
 
 namespace onestep::test {
@@ -51,11 +56,12 @@ template <class T, class Backend, class Use> void for_each_method(Backend& devic
         consistency_model m{net, process, target};
         use(name, m, objective);
     };
-    auto const map = [&](char const* name, auto const& objective) {
+    auto const ruled_map = [&](char const* name, auto const& objective, auto const& process, auto const& rule) {
         enliven(two, 3);
-        flow_map_model m{two};
+        flow_map_model m{two, process, rule};
         use(name, m, objective);
     };
+    auto const map = [&](char const* name, auto const& objective) { ruled_map(name, objective, rectified_flow{}, average_velocity{}); };
 
     with("flow matching", flow_matching{}, rectified_flow{}, velocity{});
     with("denoising", denoising{network_output{}, squared{}, uniform_density{}, min_snr{}}, variance_preserving{}, v_prediction{});
@@ -65,6 +71,7 @@ template <class T, class Backend, class Use> void for_each_method(Backend& devic
     with("one step", one_step_distillation{pseudo_huber{.c = 0.1}}, rectified_flow{}, velocity{});
     with("four steps", k_step_distillation{{.steps = 4}}, rectified_flow{}, velocity{});
     with("online reflow", online_pairs{teacher, euler{.steps = 3}, flow_matching{}}, rectified_flow{}, velocity{});
+    with("live reflow", live_pairs{euler{.steps = 3}, flow_matching{}}, rectified_flow{}, velocity{});
     with("progressive", progressive_distillation{teacher, {.steps = 4, .guidance = 2}}, rectified_flow{}, velocity{});
 
     edm const noisy{.sigma_max = 20};
@@ -77,11 +84,14 @@ template <class T, class Backend, class Use> void for_each_method(Backend& devic
     consistency("iCT", improved_consistency_training({.elements = 3, .steps = 100}), noisy, consistency_preconditioned{});
     consistency("ECT", easy_consistency_training({.stage = 2}), noisy, edm_preconditioned{});
     consistency("sCT", learned_weighting{continuous_consistency{along_data{}, {.warmup = 4}}}, trigonometric_flow{}, trig_velocity{});
+    consistency("sCT by differences", continuous_consistency{by_differences{}, {.warmup = 0}}, trigonometric_flow{}, trig_velocity{});
     consistency("sCD", continuous_consistency{from_teacher{teacher}, {.warmup = 0, .sigma_data = 0.5, .guidance = 1.5}}, rectified_flow{},
                 velocity{});
 
     map("shortcut", shortcut_training{.self_consistency = 0.5, .levels = 3});
     map("mean flow", mean_flow{mean_flow_options{.flow_matching_fraction = 0.5, .omega = 1.5, .kappa = 0.25}});
+    ruled_map("trajectory consistency", trajectory_consistency{}, edm{.sigma_max = 20}, ddim_rule{});
+    ruled_map("moment matching", moment_matching{}, rectified_flow{}, ddim_rule{scaled_velocity{}});
 }
 
 }  // namespace onestep::test

@@ -68,7 +68,7 @@ TEST_CASE("every method: equal bits on one thread and three, and across a resume
         wanted[name] = state_after(m, objective, data_one, 6, 0, "");
         for (float value : wanted[name]) REQUIRE(std::isfinite(value));
     });
-    CHECK(wanted.size() == 17);
+    CHECK(wanted.size() == 21);
     for_each_method<float>(three, [&](char const* name, auto& m, auto const& objective) {
         CAPTURE(name);
         CHECK(state_after(m, objective, data_three, 6, 0, "") == wanted[name]);
