@@ -119,6 +119,7 @@ public:
         network trained = train(own, flow, os::flow_matching{}, half);
         os::save_parameters(path, trained);
         result.evaluations += own.evaluations;
+        result.seconds += own.seconds;
         return trained;
     }
 
