@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "../backend/gather.hpp"
 #include "../backend/random_fill.hpp"
 #include "../core/assignment.hpp"
 #include "concept.hpp"
@@ -24,14 +25,6 @@ template <class T> struct complete_square {
     T* product;
     index_t cols;
     ONESTEP_HD void operator()(index_t r, index_t c) const { product[r * cols + c] += x_squares[r] + z_squares[c]; }
-};
-/// out(r, c) = in(order(r), c).
-template <class T> struct permute_rows {
-    T const* in;
-    std::int32_t const* order;
-    T* out;
-    index_t cols;
-    ONESTEP_HD void operator()(index_t r, index_t c) const { out[r * cols + c] = in[static_cast<index_t>(order[r]) * cols + c]; }
 };
 }  // namespace functor
 
@@ -105,7 +98,7 @@ private:
         auto* const order = memory.template take<std::int32_t>(n);
         device.upload(host.assignment.solve(n, host.costs.data()).data(), n, order);
         view<T, Backend> const permuted = like_x0();
-        device.for_each_pair(n, d, functor::permute_rows<T>{noise.data(), order, permuted.data(), d});
+        device.for_each_pair(n, d, functor::gather<T>{noise.data(), order, permuted.data(), d});
         data.noise = permuted;
         return data;
     }

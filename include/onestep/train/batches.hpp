@@ -3,20 +3,10 @@
 #include <numeric>
 #include <vector>
 
+#include "../backend/gather.hpp"
 #include "dataset.hpp"
 
 namespace onestep {
-
-namespace functor {
-/// out(r, c) = in(index(r), c).
-template <class T> struct gather {
-    T const* in;
-    std::int32_t const* index;
-    T* out;
-    index_t cols;
-    ONESTEP_HD void operator()(index_t r, index_t c) const { out[r * cols + c] = in[static_cast<index_t>(index[r]) * cols + c]; }
-};
-}  // namespace functor
 
 /// Cuts shuffled epochs into batches. Epoch e is a permutation that depends on (seed, e) alone, and batch k takes places
 /// k size .. (k + 1) size - 1 of the endless sequence of epochs: any batch can be made without those before it, and each
