@@ -5,14 +5,6 @@ namespace study {
 
 namespace {
 
-auto const by_euler = [](lab const& l) {
-    return [&l](auto const& model, int steps) { return os::sample(model, os::euler{.steps = steps}, l.noise()); };
-};
-
-auto const by_ddim = [](lab const& l) {
-    return [&l](auto const& model, int steps) { return os::sample(model, os::ddim{.steps = steps}, l.noise()); };
-};
-
 constexpr int pair_steps = 8;  // of Heun, for each pair
 /// Pairs cost a quarter of what is left after the teacher.
 index_t pair_count(lab const& l) {

@@ -5,10 +5,6 @@ namespace study {
 
 namespace {
 
-auto const by_euler = [](lab const& l) {
-    return [&l](auto const& model, int steps) { return os::sample(model, os::euler{.steps = steps}, l.noise()); };
-};
-
 void measure_flow(lab& l, outcome& result, std::string const& name, network& net) {
     os::model const flow{net, os::rectified_flow{}, os::velocity{}};
     for (int steps : {1, 2, 4, 8, 64}) l.measure(result, name, flow, steps, by_euler(l));
@@ -51,8 +47,7 @@ template <class Target, class Weight> outcome run_diffusion(lab& l, std::string 
     os::denoising const objective{os::network_output{}, os::squared{}, os::uniform_density{}, weight};
     network trained = l.train(result, diffusion, objective, {.passes = 3});
     os::model const final_model{trained, process, target};
-    auto const by_ddim = [&](auto const& model, int steps) { return os::sample(model, os::ddim{.steps = steps}, l.noise()); };
-    for (int steps : {1, 2, 4, 8, 64}) l.measure(result, name, final_model, steps, by_ddim);
+    for (int steps : {1, 2, 4, 8, 64}) l.measure(result, name, final_model, steps, by_ddim(l));
     return result;
 }
 outcome run_epsilon(lab& l) { return run_diffusion(l, "DDPM, epsilon", os::epsilon{}, os::unit_weight{}); }

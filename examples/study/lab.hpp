@@ -181,6 +181,14 @@ private:
     std::optional<classifier<os::cpu>> judge_;
 };
 
+/// How a denoiser's samples are drawn, for lab::measure.
+inline auto by_euler(lab const& l) {
+    return [&l](auto const& model, int steps) { return os::sample(model, os::euler{.steps = steps}, l.noise()); };
+}
+inline auto by_ddim(lab const& l) {
+    return [&l](auto const& model, int steps) { return os::sample(model, os::ddim{.steps = steps}, l.noise()); };
+}
+
 /// A method of the study.
 struct method {
     std::string name;
