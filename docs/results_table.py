@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the tables of out/study/results.json into docs/results.md, between its marks. Run it after ./run study."""
+"""Writes the tables of out/study/results.json, or of the file that is named, into docs/results.md, between its marks."""
 import json
 import pathlib
+import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
-result = json.loads((root / "out" / "study" / "results.json").read_text())
+result = json.loads(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else root / "out" / "study" / "results.json").read_text())
 page = root / "docs" / "results.md"
 
 

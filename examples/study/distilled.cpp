@@ -24,24 +24,45 @@ outcome run_reflow(lab& l) {
     return result;
 }
 
-/// Distillation into one step, without reflow and after it.
-template <bool Straightened> outcome run_distillation(lab& l) {
+/// Reflow without stored pairs: the teacher makes each batch's.
+outcome run_online_reflow(lab& l) {
+    constexpr int solver_steps = 4;
+    outcome result;
+    network origin = l.teacher(result), net = origin;
+    os::model const teacher{origin, os::rectified_flow{}, os::velocity{}};
+    os::model flow{net, os::rectified_flow{}, os::velocity{}};
+    os::online_pairs const objective{teacher, os::heun{.steps = solver_steps}, os::flow_matching{}};
+    network trained = l.train(result, flow, objective, {.passes = 3 + 2 * solver_steps, .share = 0.5, .rate = 0.5});
+    os::model const straight{trained, os::rectified_flow{}, os::velocity{}};
+    for (int steps : {1, 2, 4, 8, 64}) l.measure(result, "online reflow", straight, steps, by_euler(l));
+    l.measure_straightness(result, straight);
+    return result;
+}
+
+/// Distillation of the teacher's pairs, into the numbers of steps that are measured; straightened by reflow before where that has a share
+/// of the budget.
+template <class Objective>
+outcome distill(lab& l, std::string const& name, Objective const& objective, double reflow_share, std::initializer_list<int> steps) {
     outcome result;
     network origin = l.teacher(result), net = origin;
     auto const pairs = l.pairs(result, os::model{origin, os::rectified_flow{}, os::velocity{}}, pair_count(l), pair_steps);
-    if (Straightened) {
-        os::model flow{net, os::rectified_flow{}, os::velocity{}};
-        net.parameters().backend().copy(
-            l.train(result, flow, os::flow_matching{}, {.passes = 3, .share = 0.125, .rate = 0.5, .data = pairs.all()}).parameters().data(),
-            net.parameters().size(), net.parameters().data());
-    }
     os::model flow{net, os::rectified_flow{}, os::velocity{}};
-    double const c = 0.0125 * std::sqrt(static_cast<double>(pairs.x0().cols()));
-    network trained = l.train(result, flow, os::one_step_distillation{os::pseudo_huber{.c = c}},
-                              {.passes = 3, .share = Straightened ? 0.25 : 0.375, .rate = 0.5, .data = pairs.all()});
-    l.measure(result, Straightened ? "reflow, distilled" : "distilled", os::model{trained, os::rectified_flow{}, os::velocity{}}, 1,
-              by_euler(l));
+    if (reflow_share > 0) {
+        network straight =
+            l.train(result, flow, os::flow_matching{}, {.passes = 3, .share = reflow_share, .rate = 0.5, .data = pairs.all()});
+        net.parameters().backend().copy(straight.parameters().data(), net.parameters().size(), net.parameters().data());
+    }
+    network trained = l.train(result, flow, objective, {.passes = 3, .share = 0.375 - reflow_share, .rate = 0.5, .data = pairs.all()});
+    for (int n : steps) l.measure(result, name, os::model{trained, os::rectified_flow{}, os::velocity{}}, n, by_euler(l));
     return result;
+}
+os::pseudo_huber pair_distance(lab const& l) { return {.c = 0.0125 * std::sqrt(static_cast<double>(l.task().data.x0().cols()))}; }
+
+outcome run_distilled(lab& l) { return distill(l, "distilled", os::one_step_distillation{pair_distance(l)}, 0, {1}); }
+outcome run_reflow_distilled(lab& l) { return distill(l, "reflow, distilled", os::one_step_distillation{pair_distance(l)}, 0.125, {1}); }
+/// Into four steps, after reflow. From each of the four times the sample is to follow at once, so 2 and 1 work too.
+outcome run_four_steps(lab& l) {
+    return distill(l, "reflow, distilled for 4", os::k_step_distillation{{.steps = 4}, pair_distance(l)}, 0.125, {1, 2, 4});
 }
 
 /// Progressive distillation: 64 steps, 32, and so on to one; each number of steps is sampled by its own student.
@@ -64,10 +85,12 @@ outcome run_progressive(lab& l) {
 }  // namespace
 
 std::vector<method> distilled() {
-    return {{"reflow", true, run_reflow},
-            {"distilled", true, run_distillation<false>},
-            {"reflow, distilled", true, run_distillation<true>},
-            {"progressive", true, run_progressive}};
+    return {{"reflow", promise::few_steps, run_reflow},
+            {"online reflow", promise::few_steps, run_online_reflow},
+            {"distilled", promise::few_steps, run_distilled},
+            {"reflow, distilled", promise::few_steps, run_reflow_distilled},
+            {"reflow, distilled for 4", promise::few_steps, run_four_steps},
+            {"progressive", promise::few_steps, run_progressive}};
 }
 
 }  // namespace study

@@ -57,8 +57,12 @@ outcome run_x0(lab& l) { return run_diffusion(l, "diffusion, x0", os::x0{}, os::
 }  // namespace
 
 std::vector<method> flows() {
-    return {{"teacher", false, run_teacher},       {"flow matching", false, run_flow}, {"OT flow matching", false, run_optimal_transport},
-            {"DDPM, epsilon", false, run_epsilon}, {"diffusion, v", false, run_v},     {"diffusion, x0", false, run_x0}};
+    return {{"teacher", promise::many_steps, run_teacher},
+            {"flow matching", promise::many_steps, run_flow},
+            {"OT flow matching", promise::none, run_optimal_transport},
+            {"DDPM, epsilon", promise::many_steps, run_epsilon},
+            {"diffusion, v", promise::many_steps, run_v},
+            {"diffusion, x0", promise::many_steps, run_x0}};
 }
 
 }  // namespace study

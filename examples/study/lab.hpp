@@ -2,7 +2,7 @@
 /// What all methods of the study share: data, network, budget, teacher, and how their samples are measured.
 #include <filesystem>
 #include <functional>
-#include <map>
+#include <mutex>
 #include <onestep/onestep.hpp>
 #include <onestep/train/checkpoint.hpp>
 #include <optional>
@@ -65,6 +65,9 @@ public:
     /// Forward passes of a batch that a method may spend from scratch; a method that starts from the teacher has half of it left.
     double budget() const { return 3.0 * static_cast<double>(problem_.flow_steps); }
 
+    /// Samples of so few numbers that a mean and a median are far apart (docs/methods.md): settings differ there.
+    bool few_elements() const { return problem_.data.x0().cols() < 16; }
+
     network new_network(bool second_time = false) const {
         os::mlp_options options = problem_.network;
         options.seed = seed_;
@@ -106,6 +109,8 @@ public:
 
     /// The flow that methods start from: half the budget, trained once. Its cost is added to the outcome.
     network teacher(outcome& result) {
+        static std::mutex one_at_a_time;
+        std::lock_guard const lock(one_at_a_time);
         network net = new_network();
         std::string const path = folder_ + "/teacher.safetensors";
         stage const half{.passes = 3, .share = 0.5};
@@ -189,10 +194,17 @@ inline auto by_ddim(lab const& l) {
     return [&l](auto const& model, int steps) { return os::sample(model, os::ddim{.steps = steps}, l.noise()); };
 }
 
+/// What a method says of itself.
+enum class promise {
+    none,
+    few_steps,   ///< one step is about as good as many
+    many_steps,  ///< many steps are good, and one is not
+};
+
 /// A method of the study.
 struct method {
     std::string name;
-    bool needs_teacher;  ///< starts from the teacher and spends the other half of the budget
+    promise claim;
     outcome (*run)(lab&);
 };
 

@@ -29,7 +29,7 @@ template <class Pick> json over_seeds(summary const& m, Pick const& pick) {
 }
 
 json method_json(summary const& m) {
-    json result{{"name", m.name}, {"seeds", m.seeds.size()}};
+    json result{{"name", m.what.name}, {"seeds", m.seeds.size()}};
     result["diverged"] = std::count_if(m.seeds.begin(), m.seeds.end(), [](outcome const& o) { return o.diverged; });
     result["training_evaluations"] = m.seeds.front().evaluations;
     result["seconds"] = over_seeds(m, [](outcome const& o) { return o.seconds; });
@@ -80,9 +80,9 @@ void draw_images(os::cpu& device, std::string const& path, problem_report const&
     std::vector<std::pair<std::string, std::string>> lines;
     for (summary const& m : p.methods)
         for (measurement const& row : m.seeds.front().rows)
-            if (row.steps == 1 || m.name == "teacher")
-                lines.emplace_back(m.name + (row.steps == 1 ? ", 1 step" : ", " + std::to_string(row.steps) + " steps"),
-                                   sample_file(p, m.name, row.steps));
+            if (row.steps == 1 || m.what.name == "teacher")
+                lines.emplace_back(m.what.name + (row.steps == 1 ? ", 1 step" : ", " + std::to_string(row.steps) + " steps"),
+                                   sample_file(p, m.what.name, row.steps));
     os::picture page(left + size.width + 8, 8 + static_cast<int>(lines.size()) * (size.height + space));
     int y = 8;
     for (auto const& [title, file] : lines) {
@@ -102,9 +102,9 @@ void draw_points(std::string const& path, problem_report const& p) {
     std::vector<std::pair<std::string, std::vector<float>>> panels{{"data", p.task->data.x0().to_host()}};
     for (summary const& m : p.methods)
         for (measurement const& row : m.seeds.front().rows)
-            if (row.steps == 1 || (m.name == "teacher" && row.steps == 64))
-                panels.emplace_back(m.name + ", " + std::to_string(row.steps),
-                                    os::read_npy<float>(sample_file(p, m.name, row.steps)).values);
+            if (row.steps == 1 || (m.what.name == "teacher" && row.steps == 64))
+                panels.emplace_back(m.what.name + ", " + std::to_string(row.steps),
+                                    os::read_npy<float>(sample_file(p, m.what.name, row.steps)).values);
     int const down = (static_cast<int>(panels.size()) + across - 1) / across;
     os::picture page(gap + across * (side + gap), gap + down * (side + title + gap));
     for (std::size_t k = 0; k < panels.size(); ++k) {
@@ -129,19 +129,17 @@ void draw_points(std::string const& path, problem_report const& p) {
     page.save(path);
 }
 
-/// The same distances between two interleaved halves of the data.
-json floor_of(os::cpu& device, problem const& task) {
+}  // namespace
+
+distances floor_of(os::cpu& device, problem const& task) {
     auto const& x = task.data.x0();
     index_t const n = x.rows(), d = x.cols();
     std::vector<float> const all = x.to_host();
     std::vector<float> half[2];
     for (index_t i = 0; i < n; ++i) half[i % 2].insert(half[i % 2].end(), all.begin() + i * d, all.begin() + (i + 1) * d);
     samples const a(device, x.shape().with_rows(n - n / 2), half[0]), b(device, x.shape().with_rows(n / 2), half[1]);
-    return {{"sliced_wasserstein", static_cast<double>(os::sliced_wasserstein(a, b))},
-            {"energy_distance", static_cast<double>(os::energy_distance(a, b))}};
+    return {os::sliced_wasserstein(a, b), os::energy_distance(a, b)};
 }
-
-}  // namespace
 
 nlohmann::ordered_json to_json(outcome const& o) {
     json rows = json::array();
@@ -176,14 +174,16 @@ void write_report(os::cpu& device, std::string const& folder, std::vector<proble
         draw_curves(folder + "/" + p.task->name + ".svg", *p.task, methods);
         if (p.task->data.x0().shape().rank() == 4) draw_images(device, folder + "/" + p.task->name + ".png", p);
         else draw_points(folder + "/" + p.task->name + ".png", p);
-        result["problems"].push_back({{"name", p.task->name},
-                                      {"n_real", p.task->data.rows()},
-                                      {"n_generated", p.task->generate},
-                                      {"network", to_string(p.task->network)},
-                                      {"batch", p.task->batch},
-                                      {"flow_matching_steps", p.task->flow_steps},
-                                      {"floor", floor_of(device, *p.task)},
-                                      {"methods", methods}});
+        distances const floor = floor_of(device, *p.task);
+        result["problems"].push_back(
+            {{"name", p.task->name},
+             {"n_real", p.task->data.rows()},
+             {"n_generated", p.task->generate},
+             {"network", to_string(p.task->network)},
+             {"batch", p.task->batch},
+             {"flow_matching_steps", p.task->flow_steps},
+             {"floor", {{"sliced_wasserstein", floor.sliced_wasserstein}, {"energy_distance", floor.energy_distance}}},
+             {"methods", methods}});
     }
     os::write_file_atomically(folder + "/results.json", result.dump(1) + "\n");
 }

@@ -40,6 +40,7 @@ struct score;
 struct edm_preconditioned;
 struct trig_velocity;
 
+struct angle_grid;
 struct cosine_density;
 struct discrete_density;
 struct explicit_grid;

@@ -112,6 +112,7 @@
 #include "target/v_prediction.hpp"
 #include "target/velocity.hpp"
 #include "target/x0.hpp"
+#include "time/angle_grid.hpp"
 #include "time/bounded_pair.hpp"
 #include "time/constant_levels.hpp"
 #include "time/cosine_density.hpp"

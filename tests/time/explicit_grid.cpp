@@ -15,6 +15,11 @@ TEST_CASE("explicit_grid: the times that were given") {
     CHECK(times_of(explicit_grid{{50, 2}}, edm{}, 1) == std::vector<double>{50, 2});
 }
 
+TEST_CASE("explicit_grid: what lies beyond an end by rounding is the end") {
+    CHECK(times_of(explicit_grid{{80.00000000000003, 1, -1e-15}}, edm{}, 2) == std::vector<double>{80, 1, 0});
+    CHECK_THROWS_AS(times_of(explicit_grid{{80.00001, 0}}, edm{}, 1), domain_error);
+}
+
 TEST_CASE("explicit_grid: refuses another number of steps, times outside, and times that turn back") {
     CHECK_THROWS_WITH_AS(times_of(explicit_grid{{1, 0.5, 0}}, rectified_flow{}, 4),
                          "domain_error: explicit_grid: steps is 4 and 3 times were given, that many steps have 5 times", domain_error);

@@ -43,6 +43,13 @@ public:
         return column_of_;
     }
 
+    /// Buffers for problems of up to n rows, so that no later call of that size allocates.
+    void reserve(index_t n) {
+        for (auto* list : {&column_of_, &row_of_, &waiting_, &reached_}) list->reserve(static_cast<std::size_t>(n));
+        from_.reserve(static_cast<std::size_t>(n));
+        for (auto* list : {&price_, &open_price_, &distance_}) list->reserve(static_cast<std::size_t>(n));
+    }
+
 private:
     static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
