@@ -1,6 +1,4 @@
 #pragma once
-#include <algorithm>
-
 #include "../process/sde.hpp"
 #include "grid.hpp"
 
@@ -25,7 +23,7 @@ struct angle_grid {
         if (i == 0 && !(begin > most)) return from;
         double const first = std::atan(std::fmin(begin, most) / sigma_data), last = std::atan(end / sigma_data);
         double const level = sigma_data * std::tan(first + (last - first) * i / steps);
-        return std::clamp(time_of_noise_to_signal(p, level), to, from);
+        return std::fmin(std::fmax(time_of_noise_to_signal(p, level), to), from);
     }
     void fields(auto&& visit) const {
         visit("sigma_data", sigma_data);
