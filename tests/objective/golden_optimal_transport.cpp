@@ -19,10 +19,14 @@ TEST_CASE("optimal_transport: losses and gradients are those of a recording by S
     auto net = golden_network(file);
     auto const x0 = golden_tensor(file["x0"]), noise = golden_tensor(file["noise"]);
     auto const labels = golden_labels(file["labels"]);
-    batch<double, backend_type> const data{x0.view(), noise.view(), labels.view()};
     given_times const times{golden_numbers(file["t"])};
     model flow{net, rectified_flow{}, velocity{}};
-    check_golden(accumulate(optimal_transport{flow_matching(squared{}, times)}, flow, data, {}), net, golden_case(file, "squared"));
-    check_golden(accumulate(optimal_transport{flow_matching(pseudo_huber{.c = 0.3}, times)}, flow, data, {}), net,
-                 golden_case(file, "pseudo_huber"));
+    auto const check = [&](batch<double, backend_type> const& data, std::string const& within) {
+        check_golden(accumulate(optimal_transport{flow_matching(squared{}, times)}, flow, data, {}), net,
+                     golden_case(file, "squared" + within));
+        check_golden(accumulate(optimal_transport{flow_matching(pseudo_huber{.c = 0.3}, times)}, flow, data, {}), net,
+                     golden_case(file, "pseudo_huber" + within));
+    };
+    check({x0.view(), noise.view()}, "");
+    check({x0.view(), noise.view(), labels.view()}, " within labels");
 }

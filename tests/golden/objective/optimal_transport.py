@@ -23,21 +23,30 @@ t = ours.uniforms(source, N, low=0.02, high=0.98)
 costs = ours.uniforms(source, N, N)
 
 distances = (x0[:, None] - noise[None]).square().sum(2)
-_, partner = linear_sum_assignment(distances.numpy())
+_, over_all = linear_sum_assignment(distances.numpy())
 _, column = linear_sum_assignment(costs.numpy())
-paired = noise[torch.tensor(partner)]
+within = torch.empty(N, dtype=torch.int64)
+for label in labels.unique():
+    rows = (labels == label).nonzero()[:, 0]
+    _, among = linear_sum_assignment(distances[rows][:, rows].numpy())
+    within[rows] = rows[torch.tensor(among)]
 a, b = (1 - t)[:, None], t[:, None]
 
 
-def loss(p):
-    return (ours.mlp(options, p, a * x0 + b * paired, t, labels=labels) - (paired - x0)).square().mean()
+def residual(p, partner, labels):
+    paired = noise[partner]
+    return ours.mlp(options, p, a * x0 + b * paired, t, labels=labels) - (paired - x0)
 
 
-def huber(p):
-    r = ours.mlp(options, p, a * x0 + b * paired, t, labels=labels) - (paired - x0)
-    return (torch.sqrt(r.square().sum(1) + 0.3**2) - 0.3).mean()
+def squared(partner, labels):
+    return lambda p: residual(p, partner, labels).square().mean()
 
 
+def huber(partner, labels):
+    return lambda p: (torch.sqrt(residual(p, partner, labels).square().sum(1) + 0.3**2) - 0.3).mean()
+
+
+everyone = torch.tensor(over_all)
 ours.write(
     __file__,
     network=options,
@@ -48,6 +57,10 @@ ours.write(
     t=t,
     costs=costs,
     column=column.tolist(),
-    partner=partner.tolist(),
-    cases=[ours.case("squared", loss, p), ours.case("pseudo_huber", huber, p)],
+    cases=[
+        ours.case("squared", squared(everyone, None), p),
+        ours.case("pseudo_huber", huber(everyone, None), p),
+        ours.case("squared within labels", squared(within, labels), p),
+        ours.case("pseudo_huber within labels", huber(within, labels), p),
+    ],
 )
