@@ -12,12 +12,17 @@ namespace os = onestep;
 using os::index_t;
 using network = os::mlp<float, os::cpu>;
 
-inline constexpr index_t usual_batch = 1024;
+/// How large a case is.
+struct extent {
+    index_t batch, blocks;
+};
+inline constexpr extent usual{1024, 3};
+inline constexpr extent toy{256, 1};  ///< three layers of 256 and the batch of examples/study on points in the plane
 
 /// The embedding is small, so that nearly all arithmetic is in the blocks. Methods that differentiate in time want a network that is smooth
 /// in it.
-inline os::mlp_options reference_network(bool two_times) {
-    return {.data = {2}, .width = 256, .blocks = 3, .embedding = 64, .time = {.scale = 1}, .second_time = two_times};
+inline os::mlp_options reference_network(bool two_times, index_t blocks) {
+    return {.data = {2}, .width = 256, .blocks = static_cast<int>(blocks), .embedding = 64, .time = {.scale = 1}, .second_time = two_times};
 }
 
 // A case is made of the network that is trained and one that may be its teacher. Where the network is told one time, times(stream, row) is
@@ -151,10 +156,11 @@ template <class Case> class objective_run {
     using student_type = decltype(Case::student);
 
 public:
-    objective_run(os::cpu& device, index_t batch)
-        : net_(device, reference_network(Case::two_times)), taught_(device, reference_network(Case::two_times)), case_(net_, taught_),
+    objective_run(os::cpu& device, extent const& size)
+        : net_(device, reference_network(Case::two_times, size.blocks)), taught_(device, reference_network(Case::two_times, size.blocks)),
+          case_(net_, taught_),
           data_(os::normal<float>(device, {65'536, 2}, 1)), adam_(os::adam{.rate = 1e-3}, net_),
-          ema_(os::average_options{.decay = 0.999, .ramp = false}, case_.student), source_({data_.view()}, batch, 1) {
+          ema_(os::average_options{.decay = 0.999, .ramp = false}, case_.student), source_({data_.view()}, size.batch, 1) {
         os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user), 0.05);
         os::fill_normal(taught_.parameters(), os::random_key{9}.at(os::draw::user), 0.05);
         ema_.update(0);
@@ -219,9 +225,9 @@ private:
 /// One evaluation of the network: the unit in which the others are counted.
 class forward_run {
 public:
-    forward_run(os::cpu& device, index_t batch)
-        : net_(device, reference_network(false)), x_(os::normal<float>(device, {batch, 2}, 1)), y_(device, {batch, 2}),
-          t_(device, {batch}) {
+    forward_run(os::cpu& device, extent const& size)
+        : net_(device, reference_network(false, size.blocks)), x_(os::normal<float>(device, {size.batch, 2}, 1)),
+          y_(device, {size.batch, 2}), t_(device, {size.batch}) {
         os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user), 0.05);
         os::fill(t_.view(), 0.5);
     }

@@ -12,15 +12,15 @@ using namespace objective_cases;
 
 void forward(benchmark::State& state) {
     os::cpu device(static_cast<int>(state.range(0)));
-    forward_run run(device, usual_batch);
+    forward_run run(device, usual);
     for (auto _ : state) run.run();
-    state.SetItemsProcessed(state.iterations() * usual_batch);
+    state.SetItemsProcessed(state.iterations() * usual.batch);
 }
 
 template <class Case> void accumulate(benchmark::State& state) {
     os::cpu device(static_cast<int>(state.range(0)));
     os::index_t const batch = state.range(1);
-    objective_run<Case> run(device, batch);
+    objective_run<Case> run(device, {batch, usual.blocks});
     for (int i = 0; i < 2; ++i) run.accumulate();
     std::size_t const before = os::test::allocations();
     std::size_t calls = 0;
@@ -31,7 +31,7 @@ template <class Case> void accumulate(benchmark::State& state) {
 }
 
 void settings(benchmark::internal::Benchmark* bench) {
-    bench->ArgNames({"threads", "batch"})->ArgsProduct({{1, 2}, {usual_batch}})->UseRealTime()->Unit(benchmark::kMillisecond);
+    bench->ArgNames({"threads", "batch"})->ArgsProduct({{1, 2}, {usual.batch}})->UseRealTime()->Unit(benchmark::kMillisecond);
 }
 
 BENCHMARK(forward)->Apply(settings);

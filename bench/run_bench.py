@@ -4,6 +4,7 @@
     bench/run_bench.py [--peers] [--only NAME] [--threads 2] [--rounds 15] [--server PATH]
 """
 import argparse
+import fnmatch
 import json
 import os
 import pathlib
@@ -194,7 +195,7 @@ def write_page(entries, sides, threads):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--peers", action="store_true", help="measure PyTorch and diffusers too (installs their wheels into build/peers-venv)")
-    options.add_argument("--only", metavar="NAME", help="measure this work alone; the tables in docs/benchmarks.md stay as they are")
+    options.add_argument("--only", metavar="NAME", help="measure this work alone, or those that a pattern like 'toy_*' fits; the tables in docs/benchmarks.md stay as they are")
     options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--server", type=pathlib.Path, help="the onestep_peer_server to measure")
@@ -214,7 +215,7 @@ def main():
 
     alone = [name for name in ours.about["names"] if name not in (unit, *minima)]
     known = [name for name in alone if not given.peers or any(name in side.about["names"] for side in sides[1:])] + [costs]
-    names = [name for name in known if given.only in (None, name)]
+    names = [name for name in known if fnmatch.fnmatchcase(name, given.only or "*")]
     if not names:
         sys.exit(f"run_bench.py: --only is {given.only}, this bench knows {', '.join(known)}")
     entries = []

@@ -8,11 +8,11 @@ using namespace objective_cases;
 /// A whole training step.
 template <class Case> class training_work : public work {
 public:
-    explicit training_work(os::cpu& device) : device_(device), run_(device, usual_batch) {}
+    training_work(os::cpu& device, extent const& size) : device_(device), run_(device, size) {}
     void run() override { run_.step(); }
 
     std::vector<double> exported(std::string const& folder) override {
-        auto const x0 = os::normal<float>(device_, {usual_batch, 2}, 5), z = os::normal<float>(device_, {usual_batch, 2}, 6);
+        auto const x0 = os::normal<float>(device_, {run_.batch(), 2}, 5), z = os::normal<float>(device_, {run_.batch(), 2}, 6);
         os::batch<float, os::cpu> const data{x0.view(), z.view()};
         os::random_key const key{8};
         auto const times = run_.times_of(data, key);
@@ -38,7 +38,7 @@ private:
 /// The gradient alone.
 template <class Case> class gradient_work : public work {
 public:
-    explicit gradient_work(os::cpu& device) : run_(device, usual_batch) {}
+    explicit gradient_work(os::cpu& device, extent const& size) : run_(device, size) {}
     void run() override { run_.accumulate(); }
 
 private:
@@ -47,27 +47,28 @@ private:
 
 class forward_work : public work {
 public:
-    explicit forward_work(os::cpu& device) : run_(device, usual_batch) {}
+    explicit forward_work(os::cpu& device, extent const& size) : run_(device, size) {}
     void run() override { run_.run(); }
 
 private:
     forward_run run_;
 };
 
-template <class Work> std::unique_ptr<work> make(os::cpu& device) { return std::make_unique<Work>(device); }
+template <class Work, extent const& Size> std::unique_ptr<work> make(os::cpu& device) { return std::make_unique<Work>(device, Size); }
 
 template <class Case> void add_gradient(std::map<std::string, maker>& works) {
-    works[std::string("accumulate_") + Case::name] = make<gradient_work<Case>>;
+    works[std::string("accumulate_") + Case::name] = make<gradient_work<Case>, usual>;
 }
 template <class Case> void add_both(std::map<std::string, maker>& works) {
     add_gradient<Case>(works);
-    works[std::string("objective_") + Case::name] = make<training_work<Case>>;
+    works[std::string("objective_") + Case::name] = make<training_work<Case>, usual>;
+    works[std::string("toy_") + Case::name] = make<training_work<Case>, toy>;
 }
 
 }  // namespace
 
 void add_objectives(std::map<std::string, maker>& works) {
-    works["network_forward"] = make<forward_work>;
+    works["network_forward"] = make<forward_work, usual>;
     add_both<flow_matching>(works);
     add_both<consistency_training>(works);
     add_both<consistency_distillation>(works);

@@ -15,8 +15,8 @@ deviation, lowest = 0.5, 0.002  # of the data; the noise level at which a consis
 class Objective(Training):
     two_times = False
 
-    def __init__(self, batch):
-        super().__init__(lambda: ReferenceMlp(self.two_times), batch)
+    def __init__(self, batch, blocks):
+        super().__init__(lambda: ReferenceMlp(self.two_times, blocks=blocks), batch)
 
 
 class FlowMatching(Objective):
@@ -46,10 +46,10 @@ class ConsistencyTraining(Objective):
     levels = karras_levels(11)
     c = 0.00054 * math.sqrt(2)
 
-    def __init__(self, batch):
+    def __init__(self, batch, blocks):
         place = torch.erf((self.levels.double().log() + 1.1) / (2 * math.sqrt(2)))
         self.edges = ((place[1:-1] - place[0]) / (place[-1] - place[0])).float()
-        super().__init__(batch)
+        super().__init__(batch, blocks)
 
     def draw_times(self):
         i = torch.bucketize(torch.rand(self.batch), self.edges)
@@ -109,12 +109,12 @@ class ShortcutTraining(Objective):
 
     two_times = True
 
-    def __init__(self, batch):
+    def __init__(self, batch, blocks):
         self.learning = batch // 4
         share = self.learning // 7
         levels = [6 - r // share if r < 7 * share else 0 for r in range(self.learning)] + [7] * (batch - self.learning)
         self.steps = 0.5 ** torch.tensor(levels)
-        super().__init__(batch)
+        super().__init__(batch, blocks)
 
     def draw_times(self):
         s = (torch.rand(self.batch) / self.steps).floor() * self.steps
@@ -133,9 +133,9 @@ class MeanFlow(Objective):
 
     two_times, share = True, 0.75
 
-    def __init__(self, batch):
+    def __init__(self, batch, blocks):
         self.apart = batch - int(self.share * batch)
-        super().__init__(batch)
+        super().__init__(batch, blocks)
 
     def draw_times(self):
         a, b = torch.sigmoid(torch.randn(self.batch) - 0.4), torch.sigmoid(torch.randn(self.batch) - 0.4)

@@ -59,6 +59,7 @@ works = {
     "normals": lambda: Normals(1 << 24),
 }
 for name, objective in objectives.items():
-    works["objective_" + name] = lambda objective=objective: objective(1024)
+    works["objective_" + name] = lambda objective=objective: objective(1024, blocks=3)
+    works["toy_" + name] = lambda objective=objective: objective(256, blocks=1)
 build = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
 Peer(build, works).serve()

@@ -124,7 +124,8 @@ class Training:
         loss = self.loss(ask, *batch)
         loss.backward()
         self.adam.step()
-        torch._foreach_lerp_(self.average, self.parameters, 0.001)
+        with torch.no_grad():  # else the averages drag a graph behind them that grows from step to step
+            torch._foreach_lerp_(self.average, self.parameters, 0.001)
         return loss.detach()
 
     def one_graph(self):
