@@ -11,7 +11,7 @@ void measure_consistency(lab& l, outcome& result, std::string const& name, netwo
     auto const by_jumps = [&](auto const& model, int steps) {
         return os::sample(model, os::jump{.steps = steps}, l.noise(), os::angle_grid{l.task().sigma_data}, {l.seed() + 5});
     };
-    for (int steps : {1, 2, 4, 8}) l.measure(result, name, fast, steps, by_jumps);
+    for (int steps : {1, 2, 4, 8, 64}) l.measure(result, name, fast, steps, by_jumps);
 }
 
 /// Continuous consistency with every angle of the same weight. The published weight under the learned one, 1 / (sd tan a), spends a short
