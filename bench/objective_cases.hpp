@@ -158,8 +158,7 @@ template <class Case> class objective_run {
 public:
     objective_run(os::cpu& device, extent const& size)
         : net_(device, reference_network(Case::two_times, size.blocks)), taught_(device, reference_network(Case::two_times, size.blocks)),
-          case_(net_, taught_),
-          data_(os::normal<float>(device, {65'536, 2}, 1)), adam_(os::adam{.rate = 1e-3}, net_),
+          case_(net_, taught_), data_(os::normal<float>(device, {65'536, 2}, 1)), adam_(os::adam{.rate = 1e-3}, net_),
           ema_(os::average_options{.decay = 0.999, .ramp = false}, case_.student), source_({data_.view()}, size.batch, 1) {
         os::fill_normal(net_.parameters(), os::random_key{7}.at(os::draw::user), 0.05);
         os::fill_normal(taught_.parameters(), os::random_key{9}.at(os::draw::user), 0.05);

@@ -1,7 +1,7 @@
 // Every few-step method on the same data, network and budget. Writes results.json, a figure and a picture for each data set.
 // Each method of each seed is kept as it ends: the same command goes on from there after Ctrl-C.
 // quick: --tiny --fresh --out study-tiny
-// test toys: --quick --fresh --data mixture --check 2 --out study-toys --method teacher "flow matching" reflow distilled CD sCD sCT shortcut
+// test toys: --quick --fresh --data mixture --check 2 --out toys --method teacher "flow matching" reflow distilled CD sCT shortcut
 #include <atomic>
 #include <CLI/CLI.hpp>
 #include <csignal>
