@@ -219,7 +219,7 @@ TEST_CASE("solve: a warm call allocates nothing") {
     if (!counts_allocations) return;
     for (int threads : {1, 2}) {
         cpu device(threads);
-        auto const net = lively_mlp(device, {.data = {8}, .width = 96, .blocks = 2});
+        auto const net = lively_mlp(device, {.data = {8}, .width = 32, .blocks = 2, .time = {.scale = 1}});
         model const flow{net, rectified_flow{}, velocity{}};
         tensor<float, cpu> const z = normal<float>(device, {64, 8}, 9);
         tensor<float, cpu> x = z;
@@ -348,7 +348,7 @@ TEST_CASE("sampling: warm steps allocate nothing") {
     if (!counts_allocations) return;
     for (int threads : {1, 2}) {
         cpu device(threads);
-        auto const net = lively_mlp(device, {.data = {8}, .width = 96, .blocks = 2});
+        auto const net = lively_mlp(device, {.data = {8}, .width = 32, .blocks = 2, .time = {.scale = 1}});
         model const flow{net, rectified_flow{}, velocity{}};
         tensor<float, cpu> const z = normal<float>(device, {64, 8}, 9);
         tensor<float, cpu> x = z;
