@@ -26,5 +26,6 @@ inline void write_numbers(std::string const& path, std::vector<float> const& val
         .write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
 }
 
-/// objective_NAME, a training step, and toy_NAME, one of a small network; accumulate_NAME, its gradient alone; network_forward, the unit to count that in.
+/// objective_NAME, a training step, and toy_NAME, one of a small network; accumulate_NAME, its gradient alone; network_forward, the unit to
+/// count that in.
 void add_objectives(std::map<std::string, maker>& works);
