@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <onestep/core/sums.hpp>
+
 #include "test_backend.hpp"
 
 using onestep::index_t;
@@ -60,6 +62,13 @@ struct summary_term {
     ONESTEP_HD summary operator()(index_t r, index_t c) const { return {static_cast<float>(whole(r, c)), 1, 1 << (whole(r, c) + 5)}; }
 };
 
+/// A sum, a count and a sum that is another type's in `summary`.
+struct whole_sums_term {
+    ONESTEP_HD onestep::sums<float, 3> operator()(index_t r, index_t c) const {
+        return {{static_cast<float>(whole(r, c)), 1, static_cast<float>(whole(c, r))}};
+    }
+};
+
 template <class T> struct visiting_term {
     T const* x;
     std::int32_t* visits;
@@ -110,6 +119,33 @@ template <class Sum, class Term> void check_sums(Term term) {
     }
 }
 
+struct segment_extents {
+    index_t segments, rows, cols;
+};
+/// Empty each way, single, around every block size, more segments than a grid is long, many rows of few segments.
+std::vector<segment_extents> const segment_shapes{{0, 3, 2},     {3, 0, 2},      {3, 2, 0},      {1, 1, 1},     {2, 1, 1},
+                                                  {4, 7, 1},     {3, 49, 5},     {5, 9, 32},     {2, 9, 33},    {7, 16, 63},
+                                                  {3, 3, 64},    {3, 5, 65},     {2, 50, 129},   {9, 1, 300},   {70000, 1, 1},
+                                                  {66000, 2, 3}, {2, 100001, 3}, {3, 20000, 40}, {64, 784, 64}, {300, 10, 100}};
+
+template <class Sum, class Term> std::vector<Sum> segment_sums(segment_extents const& e, Term term) {
+    tensor<Sum> totals = filled(e.segments * e.cols, Sum{});
+    device().template reduce_segments<Sum>(e.segments, e.rows, e.cols, term, add_total<Sum>{totals.data()});
+    return totals.to_host();
+}
+template <class Sum, class Term> void check_segments(Term term) {
+    for (segment_extents const& e : segment_shapes) {
+        CAPTURE(e.segments);
+        CAPTURE(e.rows);
+        CAPTURE(e.cols);
+        std::vector<Sum> totals(static_cast<std::size_t>(e.segments * e.cols), Sum{});
+        for (index_t s = 0; s < e.segments; ++s)
+            for (index_t r = 0; r < e.rows; ++r)
+                for (index_t c = 0; c < e.cols; ++c) totals[static_cast<std::size_t>(s * e.cols + c)] += term(s * e.rows + r, c);
+        CHECK(segment_sums<Sum>(e, term) == totals);
+    }
+}
+
 template <class T> std::vector<T> ramp(index_t n, index_t start) {
     std::vector<T> values(static_cast<std::size_t>(n));
     for (index_t i = 0; i < n; ++i) values[static_cast<std::size_t>(i)] = static_cast<T>(std::sin(1.7 * static_cast<double>(i + start)));
@@ -153,6 +189,50 @@ template <class T> void check_product(op opa, op opb, index_t m, index_t n, inde
     }
     CHECK(wrong == 0);
     CHECK(touched == 0);
+}
+
+/// Compares gemm_batched with as many calls of gemm, bit for bit on a host, and checks that nothing between the products or their rows
+/// is written. `shared`: all products have one and the same B.
+template <class T>
+void check_batch(op opa, op opb, index_t batch, index_t m, index_t n, index_t k, double alpha, double beta, index_t gap, bool shared) {
+    CAPTURE(int(opa));
+    CAPTURE(int(opb));
+    CAPTURE(batch);
+    CAPTURE(m);
+    CAPTURE(n);
+    CAPTURE(k);
+    CAPTURE(alpha);
+    CAPTURE(beta);
+    CAPTURE(shared);
+    bool const ta = opa == op::transposed, tb = opb == op::transposed;
+    index_t const lda = (ta ? m : k) + gap, ldb = (tb ? k : n) + gap, ldc = n + gap;
+    index_t const a_batch = (ta ? k : m) * lda + gap, b_batch = shared ? 0 : (tb ? n : k) * ldb + 2 * gap, c_batch = m * ldc + 3 * gap;
+    std::vector<T> const a = ramp<T>(batch * a_batch, 1), b = ramp<T>(batch * ((tb ? n : k) * ldb + 2 * gap), 100),
+                         before = ramp<T>(batch * c_batch, 1000);
+    tensor<T> const da(device(), {index_t(a.size())}, a), db(device(), {index_t(b.size())}, b);
+    tensor<T> together(device(), {index_t(before.size())}, before), apart(device(), {index_t(before.size())}, before);
+    T const factor = static_cast<T>(alpha), kept = static_cast<T>(beta);
+    device().gemm_batched(opa, opb, batch, m, n, k, factor, da.data(), lda, a_batch, db.data(), ldb, b_batch, kept, together.data(), ldc,
+                          c_batch);
+    for (index_t i = 0; i < batch; ++i)
+        device().gemm(opa, opb, m, n, k, factor, da.data() + i * a_batch, lda, db.data() + i * b_batch, ldb, kept,
+                      apart.data() + i * c_batch, ldc);
+    std::vector<T> const one = together.to_host(), other = apart.to_host();
+#if defined(__CUDACC__)
+    index_t wrong = 0, touched = 0;  // cuBLAS may add in another order
+    double const bound = double(2 * k + 3) * double(std::numeric_limits<T>::epsilon()) *
+                         (std::fabs(alpha) * double(k) + std::fabs(beta));  // factors are at most 1
+    for (index_t i = 0; i < index_t(one.size()); ++i) {
+        index_t const within = i % c_batch, column = within % ldc;
+        double const difference = std::fabs(double(one[std::size_t(i)]) - double(other[std::size_t(i)]));
+        if (!(difference <= bound)) ++wrong;
+        if ((within >= m * ldc || column >= n) && one[std::size_t(i)] != before[std::size_t(i)]) ++touched;
+    }
+    CHECK(wrong == 0);
+    CHECK(touched == 0);
+#else
+    CHECK(one == other);
+#endif
 }
 
 }  // namespace
@@ -212,6 +292,14 @@ TEST_CASE("backend: reductions of whole numbers in float are exact") { check_sum
 TEST_CASE("backend: reductions of float terms in double are exact") { check_sums<double>(whole_term<float>{}); }
 TEST_CASE("backend: reductions of a struct with an addition of its own") { check_sums<summary>(summary_term{}); }
 
+TEST_CASE("backend: sums over segments of whole numbers are exact") {
+    check_segments<float>(whole_term<float>{});
+    check_segments<double>(whole_term<float>{});
+    check_segments<summary>(summary_term{});
+    check_segments<onestep::sums<float, 3>>(whole_sums_term{});
+}
+TEST_CASE("backend: several sums of rows and columns at once are exact") { check_sums<onestep::sums<float, 3>>(whole_sums_term{}); }
+
 TEST_CASE("backend: reductions in double round in double") {
     index_t const rows = 700, cols = 1100;
     std::vector<double> const x = ramp<double>(rows * cols, 5);
@@ -242,6 +330,32 @@ TEST_CASE("backend: a term is evaluated once for each row and column, because it
         CHECK(visits.to_host() == std::vector<std::int32_t>(static_cast<std::size_t>(rows * cols), 1));
         CHECK(column_sums<float>(rows, cols, term) == std::vector<float>(static_cast<std::size_t>(cols), static_cast<float>(rows)));
         CHECK(visits.to_host() == std::vector<std::int32_t>(static_cast<std::size_t>(rows * cols), 2));
+    }
+}
+
+TEST_CASE("backend: a term is evaluated once for each row and column of a segment") {
+    for (segment_extents const& e : segment_shapes) {
+        CAPTURE(e.segments);
+        CAPTURE(e.rows);
+        CAPTURE(e.cols);
+        index_t const size = e.segments * e.rows * e.cols;
+        tensor<float> const x = filled(size, 1.0f);
+        tensor<std::int32_t> visits = filled(size, std::int32_t{0});
+        CHECK(segment_sums<float>(e, visiting_term<float>{x.data(), visits.data(), e.cols}) ==
+              std::vector<float>(static_cast<std::size_t>(e.segments * e.cols), static_cast<float>(e.rows)));
+        CHECK(visits.to_host() == std::vector<std::int32_t>(static_cast<std::size_t>(size), 1));
+    }
+}
+
+TEST_CASE("backend: one segment has the bits of a sum over columns, and several do every time") {
+    for (auto [rows, cols] : {extents{1, 300}, extents{100001, 3}, extents{2000, 300}}) {
+        std::vector<float> const values = ramp<float>(rows * cols, 3);
+        tensor<float> const x(device(), {rows, cols}, values);
+        tensor<std::int32_t> visits = filled(rows * cols, std::int32_t{0});
+        visiting_term<float> const term{x.data(), visits.data(), cols};
+        CHECK(segment_sums<float>({1, rows, cols}, term) == column_sums<float>(rows, cols, term));
+        index_t const segments = rows % 8 == 0 ? 8 : 1;
+        CHECK(segment_sums<float>({segments, rows / segments, cols}, term) == segment_sums<float>({segments, rows / segments, cols}, term));
     }
 }
 
@@ -285,6 +399,40 @@ TEST_CASE_TEMPLATE("backend: products of empty matrices", T, float, double) {
             check_product<T>(opa, opb, 0, 0, 0, 1, 0, 0);
             for (double beta : {0.0, 1.0, 2.0}) check_product<T>(opa, opb, 5, 3, 0, 1, beta, 0);
         }
+}
+
+TEST_CASE_TEMPLATE("backend: a batch of products is each of them by itself", T, float, double) {
+    for (op opa : {op::plain, op::transposed})
+        for (op opb : {op::plain, op::transposed})
+            for (bool shared : {false, true})
+                for (auto [m, n, k] :
+                     {std::array<index_t, 3>{1, 1, 1}, {49, 49, 32}, {49, 32, 49}, {7, 3, 5}, {3, 7, 40}, {130, 70, 300}, {200, 4, 64}})
+                    for (index_t batch : {1, 2, 3, 9}) check_batch<T>(opa, opb, batch, m, n, k, 0.75, -0.5, batch % 2 * 3, shared);
+}
+
+TEST_CASE_TEMPLATE("backend: batches take any alpha and beta, and may be empty", T, float, double) {
+    for (op opa : {op::plain, op::transposed})
+        for (op opb : {op::plain, op::transposed}) {
+            for (double alpha : {1.0, 0.0, -2.0})
+                for (double beta : {0.0, 1.0, 3.0}) check_batch<T>(opa, opb, 5, 19, 21, 23, alpha, beta, 1, false);
+            for (double beta : {0.0, 1.0, 2.0}) check_batch<T>(opa, opb, 3, 5, 3, 0, 1, beta, 1, false);
+            check_batch<T>(opa, opb, 0, 5, 3, 4, 1, 0, 1, false);
+            check_batch<T>(opa, opb, 3, 0, 3, 4, 1, 0, 1, false);
+            check_batch<T>(opa, opb, 3, 5, 0, 4, 1, 0, 1, false);
+        }
+}
+
+TEST_CASE("backend: products of a batch lie side by side in wider matrices, as heads do") {
+    // Rows of 12 elements hold four matrices of 3 columns each; c[i] = a[i] b[i] with b[i] = (i + 1) times the identity.
+    std::vector<double> const a = ramp<double>(5 * 12, 3);
+    std::vector<double> b(3 * 12), expected;
+    for (std::size_t i = 0; i < 4; ++i)
+        for (std::size_t j = 0; j < 3; ++j) b[j * 12 + i * 3 + j] = double(i + 1);
+    for (std::size_t i = 0; i < a.size(); ++i) expected.push_back(a[i] * double(i % 12 / 3 + 1));
+    tensor<double> const da(device(), {60}, a), db(device(), {36}, b);
+    tensor<double> dc = filled(60, std::numeric_limits<double>::quiet_NaN());
+    device().gemm_batched(op::plain, op::plain, 4, 5, 3, 3, 1.0, da.data(), 12, 3, db.data(), 12, 3, 0.0, dc.data(), 12, 3);
+    CHECK(dc.to_host() == expected);
 }
 
 TEST_CASE_TEMPLATE("backend: a product with beta 0 overwrites NaN, and one with alpha 0 reads no factor", T, float, double) {

@@ -110,6 +110,23 @@ TEST_CASE("cpu reductions give the same bits for any number of threads") {
         }
 }
 
+TEST_CASE("cpu sums over segments are those over each segment's columns for any number of threads") {
+    test::uniform_numbers numbers{4};
+    for (index_t cols : {1, 63, 64, 130}) {
+        index_t const segments = 7, rows = 49;
+        std::vector<float> x(static_cast<std::size_t>(segments * rows * cols));
+        for (float& v : x) v = static_cast<float>(numbers());
+        std::vector<float> one_by_one(static_cast<std::size_t>(segments * cols), -1);
+        for (index_t s = 0; s < segments; ++s)
+            cpu(1).reduce_columns<float>(rows, cols, element{x.data() + s * rows * cols, cols}, put{one_by_one.data() + s * cols});
+        for (int threads : thread_counts) {
+            std::vector<float> together(one_by_one.size(), -1);
+            cpu(threads).reduce_segments<float>(segments, rows, cols, element{x.data(), cols}, put{together.data()});
+            CHECK(same_bits(together, one_by_one));
+        }
+    }
+}
+
 TEST_CASE_TEMPLATE("cpu products agree with a triple loop and have the same bits for any number of threads", T, float, double) {
     test::uniform_numbers numbers{21};
     T const factors[] = {T(1), T(0), T(-0.5)};
@@ -125,6 +142,33 @@ TEST_CASE_TEMPLATE("cpu products agree with a triple loop and have the same bits
                 std::vector<T> const one = p.run(gemm_on{cpu(1)});
                 CHECK(p.error(one) < 4);
                 for (int threads : thread_counts) CHECK(same_bits(p.run(gemm_on{cpu(threads)}), one));
+            }
+}
+
+TEST_CASE_TEMPLATE("a batch of products on the cpu has the bits of single ones for any number of threads", T, float, double) {
+    test::uniform_numbers numbers{22};
+    for (op opa : operations)
+        for (op opb : operations)
+            for (int round = 0; round < 8; ++round) {
+                index_t const batch = 1 + numbers.below(12), m = 1 + numbers.below(90), n = 1 + numbers.below(90), k = numbers.below(90);
+                std::vector<product<T>> single;
+                std::vector<T> a, b, c, expected;
+                for (index_t i = 0; i < batch; ++i) {
+                    product<T> const& p = single.emplace_back(opa, opb, m, n, k, T(0.5), T(2), 0, numbers.bits());
+                    a.insert(a.end(), p.a.begin(), p.a.end());
+                    b.insert(b.end(), p.b.begin(), p.b.end());
+                    c.insert(c.end(), p.c.begin(), p.c.end());
+                    std::vector<T> const out = p.run(gemm_on{cpu(1)});
+                    CHECK(p.error(out) < 4);
+                    expected.insert(expected.end(), out.begin(), out.end());
+                }
+                for (int threads : thread_counts) {
+                    std::vector<T> out = c;
+                    product<T> const& p = single.front();
+                    cpu(threads).gemm_batched(opa, opb, batch, m, n, k, p.alpha, a.data(), p.lda, m * k, b.data(), p.ldb, k * n, p.beta,
+                                              out.data(), p.ldc, m * n);
+                    CHECK(same_bits(out, expected));
+                }
             }
 }
 
@@ -149,6 +193,7 @@ TEST_CASE("warm loops and reductions on the cpu allocate nothing") {
         device.for_each_pair(200, 200, count_pair{visits.data(), 200});
         device.reduce_rows<float>(400, 100, element{x.data(), 100}, put{y.data()});
         device.reduce_columns<float>(100, 400, element{x.data(), 400}, put{y.data()});
+        device.reduce_segments<float>(4, 100, 100, element{x.data(), 100}, put{y.data()});
     }
     CHECK(test::allocations() == before);
 }
@@ -162,6 +207,8 @@ TEST_CASE("warm products on the cpu allocate nothing") {
     for (int pass = 0; pass < 2; ++pass) {
         before = test::allocations();
         device.gemm(p.opa, p.opb, p.m, p.n, p.k, p.alpha, p.a.data(), p.lda, p.b.data(), p.ldb, p.beta, out.data(), p.ldc);
+        device.gemm_batched(p.opa, p.opb, 3, 80, p.n, p.k, p.alpha, p.a.data(), p.lda, 88, p.b.data(), p.ldb, 0, p.beta, out.data(), p.ldc,
+                            80 * p.ldc);
     }
     CHECK(test::allocations() == before);
     if (test::counts_allocations) {

@@ -109,6 +109,19 @@ TEST_CASE("a planned product has no items when C is empty and takes several thre
 #endif
 }
 
+TEST_CASE("products of a batch are cut where that shares them out evenly") {
+    for (int threads : {1, 2, 3, 4, 16})
+        for (index_t batch : {1, 2, 3, 5, 6, 16, 60}) {
+            int const parts = host::parts_of_each(batch, threads);
+            CAPTURE(threads);
+            CAPTURE(batch);
+            CHECK((batch > 4 * threads || parts * batch % threads == 0));
+            CHECK(parts <= threads);
+            if (batch % threads == 0 || batch > 4 * threads) CHECK(parts == 1);
+        }
+    CHECK(host::parts_of_each(0, 4) == 1);
+}
+
 #if defined(ONESTEP_VECTOR_GEMM)
 TEST_CASE("a row of a product has the same bits however many rows there are") {
     for (op opb : operations)

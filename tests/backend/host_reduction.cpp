@@ -13,6 +13,11 @@ struct element {
     index_t cols;
     double operator()(index_t r, index_t c) const { return x[r * cols + c]; }
 };
+struct element_and_one {
+    double const* x;
+    index_t cols;
+    sums<double, 2> operator()(index_t r, index_t c) const { return {{x[r * cols + c], 1}}; }
+};
 struct one {
     index_t operator()(index_t, index_t) const { return 1; }
 };
@@ -34,7 +39,9 @@ TEST_CASE("row and column sums of small integers are exact for extents around ev
             host::row_sum<double, element, put<double>> const row{cols, {x.data(), cols}, {by_row.data()}};
             for (index_t r = 0; r < rows; ++r) row(r);
             host::column_sum<double, element, put<double>> const column{rows, cols, {x.data(), cols}, {by_column.data()}};
-            for (index_t block = 0; block * host::column_block < cols; ++block) column(block);
+            CHECK(column.blocks() * host::column_block >= cols);
+            CHECK((column.blocks() - 1) * host::column_block < cols);
+            for (index_t block = 0; block < column.blocks(); ++block) column(block);
             for (index_t r = 0; r < rows; ++r) {
                 double expected = 0;
                 for (index_t c = 0; c < cols; ++c) expected += x[static_cast<std::size_t>(r * cols + c)];
@@ -46,6 +53,22 @@ TEST_CASE("row and column sums of small integers are exact for extents around ev
                 CHECK(by_column[static_cast<std::size_t>(c)] == expected);
             }
         }
+}
+
+TEST_CASE("a column sum adds its rows in order, alone and beside others") {
+    // In this order 2^53 + 1 - 2^53 is 0 and 2^53 - 2^53 + 1 is 1.
+    double const big = 9007199254740992.0;
+    std::vector<double> const x{big, big, 1, 1, -big, -big, big, big, -big, -big, 1, 1};  // two segments of three rows, two columns
+    std::vector<double> alone(4, -1);
+    host::column_sum<double, element, put<double>> const column{3, 2, {x.data(), 2}, {alone.data()}};
+    std::vector<sums<double, 2>> pairs(4, {{-1, -1}});
+    host::column_sum<sums<double, 2>, element_and_one, put<sums<double, 2>>> const both{3, 2, {x.data(), 2}, {pairs.data()}};
+    for (index_t segment : {1, 0}) {
+        column(segment);
+        both(segment);
+    }
+    CHECK(alone == std::vector<double>{0, 0, 1, 1});
+    for (std::size_t i = 0; i < 4; ++i) CHECK(pairs[i] == sums<double, 2>{{alone[i], 3}});
 }
 
 TEST_CASE("a row sum adds in sixteen lanes and folds them in halves") {

@@ -77,6 +77,32 @@ TEST_CASE("random: deviates are Box-Muller of the words of their own quad") {
     }
 }
 
+namespace {
+struct store_word {
+    std::uint32_t* x;
+    ONESTEP_HD void operator()(index_t, index_t position, std::uint32_t word) const { x[position] = word; }
+};
+}  // namespace
+
+TEST_CASE("random: a pass over words meets each element with a word of its own quad, once") {
+    auto const stream = random_key{3, 9, (std::uint64_t{1} << 32) - 5}.at(draw::dropout, 2);
+    for (index_t rows : {0, 1, 9, 40})
+        for (index_t cols : {1, 2, 3, 4, 5, 63, 64, 65, 130}) {
+            CAPTURE(rows);
+            CAPTURE(cols);
+            std::vector<std::uint32_t> expected(static_cast<std::size_t>(rows * cols + 1), 7u);
+            onestep::tensor<std::uint32_t, backend_type> x(device(), {rows * cols + 1}, expected);
+            onestep::with_words<backend_type::quads_per_item, store_word> const items{{x.data()}, stream, rows, cols};
+            device().for_each_index(items.items(), items);
+            for (index_t r = 0; r < rows; ++r)
+                for (index_t c = 0; c < cols; ++c) {
+                    quad const q = stream.words(r, static_cast<std::uint64_t>(c / 4));
+                    expected[static_cast<std::size_t>(r * cols + c)] = c % 4 == 0 ? q.x : c % 4 == 1 ? q.y : c % 4 == 2 ? q.z : q.w;
+                }
+            CHECK(x.to_host() == expected);
+        }
+}
+
 TEST_CASE("random: sample numbers pass 2^32 inside a block") {
     auto const stream = random_key{3, 0, (std::uint64_t{1} << 32) - 5}.at(draw::noise);
     for (index_t cols : {1, 2, 4, 6, 64}) {

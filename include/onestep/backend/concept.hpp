@@ -8,7 +8,12 @@
 ///     for_each_pair(rows, cols, f)                 f(r, c), in any order; neighbours in c lie beside each other in memory
 ///     reduce_rows<Sum>(rows, cols, term, sink)     sink(r, sum over c of term(r, c)), in a fixed order of additions
 ///     reduce_columns<Sum>(rows, cols, term, sink)  sink(c, sum over r of term(r, c)), in a fixed order of additions
+///     reduce_segments<Sum>(segments, rows, cols, term, sink)            sink(s cols + c, sum over r of term(s rows + r, c)), in a fixed
+///                                                  order of additions; one segment has the bits of reduce_columns
 ///     gemm(opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)      row-major C = alpha op(A) op(B) + beta C
+///     gemm_batched(opa, opb, batch, m, n, k, alpha, a, lda, a_batch, b, ldb, b_batch, beta, c, ldc, c_batch)
+///                                                  `batch` such products, operands a_batch, b_batch, c_batch elements apart (a factor
+///                                                  may be the same for all: 0). On the host the bits are those of `batch` calls of gemm
 ///     for_row_blocks(n, body)                      body(first, count) on the host, for blocks that cover rows 0 .. n - 1. Bodies may
 ///                                                  run at once; each calls the operations above for its own rows, and must not throw
 ///     synchronize()                                waits until all of the above has happened
@@ -16,7 +21,9 @@
 ///
 /// Functors are named, trivially copyable aggregates of pointers and numbers with a const call operator marked
 /// ONESTEP_HD (no lambdas: a CUDA compiler rejects them where they are needed most). They may write through their
-/// pointers. Everything but download and synchronize may return before the work is done.
+/// pointers; so may the terms of reductions, which are called exactly once for each element. `Sum` is a number, `sums` (core/sums.hpp),
+/// or any trivially copyable type with += whose value-initialised object is zero. Everything but download and synchronize may return
+/// before the work is done.
 #include <concepts>
 #include <type_traits>
 
@@ -81,10 +88,12 @@ template <class B>
 concept has_reductions = requires(B& backend, index_t n) {
     backend.template reduce_rows<float>(n, n, archetype::term{}, archetype::sink{});
     backend.template reduce_columns<float>(n, n, archetype::term{}, archetype::sink{});
+    backend.template reduce_segments<float>(n, n, n, archetype::term{}, archetype::sink{});
 };
 template <class B>
 concept has_products = requires(B& backend, index_t n, float const* in, float* out) {
     backend.gemm(op::plain, op::transposed, n, n, n, 1.0f, in, n, in, n, 0.0f, out, n);
+    backend.gemm_batched(op::plain, op::transposed, n, n, n, n, 1.0f, in, n, n, in, n, n, 0.0f, out, n, n);
 };
 
 /// `quads_per_item`: how many quads of neighbours a work item of a fused pass takes; 1 suits a GPU thread, 16 lets a

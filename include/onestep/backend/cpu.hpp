@@ -8,7 +8,7 @@
 #include <omp.h>
 #endif
 
-#include "cpu_gemm.hpp"
+#include "host_convolution.hpp"
 #include "host_reduction.hpp"
 #include "scratch.hpp"
 
@@ -61,7 +61,12 @@ public:
     }
     template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
     void reduce_columns(index_t rows, index_t cols, Term term, Sink sink) const {
-        items((cols + host::column_block - 1) / host::column_block, rows * cols, host::column_sum<Sum, Term, Sink>{rows, cols, term, sink});
+        reduce_segments<Sum>(1, rows, cols, term, sink);
+    }
+    template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
+    void reduce_segments(index_t segments, index_t rows, index_t cols, Term term, Sink sink) const {
+        host::column_sum<Sum, Term, Sink> const block{rows, cols, term, sink};
+        items(segments * block.blocks(), segments * rows * cols, block);
     }
 
     template <class T>
@@ -69,6 +74,15 @@ public:
               index_t ldc) const {
         index_t const work = m * n * k / 16;
         host::gemm_plan<T> const plan(shared(work) ? threads_ : 1, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        items(plan.count(), work, plan);
+    }
+    template <class T>
+    void gemm_batched(op opa, op opb, index_t batch, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, index_t a_batch,
+                      T const* b, index_t ldb, index_t b_batch, T beta, T* c, index_t ldc, index_t c_batch) const {
+        index_t const work = batch * m * n * k / 16;
+        int const parts = host::parts_of_each(batch, shared(work) ? threads_ : 1);
+        host::gemm_plan<T> const first(parts, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        host::gemm_batch<T> const plan{first, batch, a_batch, b_batch, c_batch};
         items(plan.count(), work, plan);
     }
 
@@ -82,6 +96,18 @@ public:
             index_t const first = units * i / blocks * host::row_unit, end = std::min(n, units * (i + 1) / blocks * host::row_unit);
             body(first, end - first);
         }
+    }
+
+    /// Convolutions by kernels of their own (host_convolution.hpp).
+    template <class T> using convolution = host::convolution<T, cpu>;
+    /// Runs f(0) .. f(count - 1), each large enough for a thread, which takes the next one when it is done.
+    template <class F> void for_each_task(index_t count, F const& f) const {
+        if (count <= 1 || threads_ == 1 || inside_parallel()) {
+            for (index_t i = 0; i < count; ++i) f(i);
+            return;
+        }
+#pragma omp parallel for schedule(dynamic) num_threads(threads_)
+        for (index_t i = 0; i < count; ++i) f(i);
     }
 
     void synchronize() const {}

@@ -22,6 +22,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -105,13 +106,23 @@ public:
     }
 
     index_t count() const { return x_.m > 0 && x_.n > 0 ? row_blocks_ * col_blocks_ : 0; }
-    void operator()(index_t item) const {
-        index_t const i = item / col_blocks_, j = item % col_blocks_, panels = panel_count();
-        gemm_block(x_, x_.m * i / row_blocks_, x_.m * (i + 1) / row_blocks_, panels * j / col_blocks_ * panel,
-                   std::min(x_.n, panels * (j + 1) / col_blocks_ * panel));
+    void operator()(index_t item) const { run(x_, item); }
+    /// The item of another product, whose operands lie so many elements behind these.
+    void behind(index_t a, index_t b, index_t c, index_t item) const {
+        gemm_operands<T> x = x_;
+        x.a += exchanged_ ? b : a;
+        x.b += exchanged_ ? a : b;
+        x.c += c;
+        run(x, item);
     }
 
 private:
+    void run(gemm_operands<T> const& x, index_t item) const {
+        index_t const i = item / col_blocks_, j = item % col_blocks_, panels = panel_count();
+        gemm_block(x, x_.m * i / row_blocks_, x_.m * (i + 1) / row_blocks_, panels * j / col_blocks_ * panel,
+                   std::min(x_.n, panels * (j + 1) / col_blocks_ * panel));
+    }
+
     static constexpr index_t lanes = gemm_register<T>::size, panel = 2 * lanes;
 
     index_t panel_count() const { return (x_.n + panel - 1) / panel; }
@@ -122,6 +133,7 @@ private:
         std::swap(x_.a_row, x_.b_col);
         std::swap(x_.a_k, x_.b_k);
         std::swap(x_.c_row, x_.c_col);
+        exchanged_ = true;
     }
     /// Takes the grid of blocks whose busiest thread has least to do. Packing a panel of B costs as much
     /// as a few rows of work, packing A as much as half a panel of it.
@@ -145,6 +157,7 @@ private:
 
     gemm_operands<T> x_;
     index_t row_blocks_ = 1, col_blocks_ = 1;
+    bool exchanged_ = false;
 };
 
 #if !defined(ONESTEP_EXTERN_GEMM) || defined(ONESTEP_INSTANTIATE_GEMM)
@@ -479,11 +492,38 @@ public:
         : tiles_{opa, opb, m, n, alpha == T(0) ? 0 : k, alpha, a, lda, b, ldb, beta, c, ldc} {}
     index_t count() const { return tiles_.count(); }
     void operator()(index_t item) const { tiles_(item); }
+    void behind(index_t a, index_t b, index_t c, index_t item) const {
+        gemm_tiles<T> tiles = tiles_;
+        tiles.a += a;
+        tiles.b += b;
+        tiles.c += c;
+        tiles(item);
+    }
 
 private:
     gemm_tiles<T> tiles_;
 };
 
 #endif
+
+/// Into how many parts each of `batch` products is cut so that all threads have the same to do. Many products are left whole:
+/// a thread with one more than the others is waited for only shortly then, and every cut costs some packing.
+inline int parts_of_each(index_t batch, int threads) {
+    if (batch <= 0 || batch > 4 * index_t{threads}) return 1;
+    return static_cast<int>(threads / std::gcd(batch, index_t{threads}));
+}
+
+/// The work items of `batch` products of the same extents; `first` plans the first of them.
+template <class T> struct gemm_batch {
+    static constexpr index_t elements = 1 << 14;
+    gemm_plan<T> const& first;
+    index_t batch, a_batch, b_batch, c_batch;
+
+    index_t count() const { return std::max<index_t>(batch, 0) * first.count(); }
+    void operator()(index_t item) const {
+        index_t const product = item / first.count();
+        first.behind(product * a_batch, product * b_batch, product * c_batch, item % first.count());
+    }
+};
 
 }  // namespace onestep::host

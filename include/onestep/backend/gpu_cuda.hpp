@@ -106,38 +106,48 @@ public:
 
     template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
     void reduce_columns(index_t rows, index_t cols, Term term, Sink sink) const {
-        if (cols <= 0) return;
+        reduce_segments<Sum>(1, rows, cols, term, sink);
+    }
+    template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
+    void reduce_segments(index_t segments, index_t rows, index_t cols, Term term, Sink sink) const {
+        if (segments <= 0 || cols <= 0) return;
         int const across = kernel::width_for(cols, kernel::warp), down = kernel::threads / across;
-        index_t const groups = kernel::parts(cols, across);
-        index_t const chunks =
-            std::clamp<index_t>(std::min({kernel::parts(rows, 16 * down), blocks_wanted / groups, capacity<Sum>() / cols}), 1, 65535);
+        index_t const groups = segments * kernel::parts(cols, across);
+        index_t const chunks = std::clamp<index_t>(
+            std::min({kernel::parts(rows, 16 * down), blocks_wanted / groups, capacity<Sum>() / (segments * cols)}), 1, 65535);
         if (chunks == 1) {
-            launch_columns<Sum>(rows, cols, 1, term, sink);
+            launch_columns<Sum>(segments, rows, cols, 1, term, sink);
             return;
         }
         std::lock_guard const lock(busy_);
         Sum* const partial = partials<Sum>();
-        launch_columns<Sum>(rows, cols, chunks, term, kernel::store_partial<Sum>{partial});
-        launch_columns<Sum>(chunks, cols, 1, kernel::load_partial<Sum>{partial, cols}, sink);
+        launch_columns<Sum>(segments, rows, cols, chunks, term, kernel::store_partial<Sum>{partial});
+        launch_columns<Sum>(segments, chunks, cols, 1, kernel::load_partial<Sum>{partial, cols}, sink);
     }
 
     /// T is float or double. Float products are computed in float unless `allow_tf32`.
     template <class T>
     void gemm(op opa, op opb, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, T const* b, index_t ldb, T beta, T* c,
               index_t ldc) const {
-        static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "onestep: products on the gpu are of float or double");
         if (m <= 0 || n <= 0) return;
-        constexpr cudaDataType_t type = std::is_same_v<T, float> ? CUDA_R_32F : CUDA_R_64F;
-        cublasComputeType_t const compute = std::is_same_v<T, double> ? CUBLAS_COMPUTE_64F
-                                            : tf32_                   ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                                      : CUBLAS_COMPUTE_32F;
         // cuBLAS stores columns: a row-major C = A B is its C' = B' A', and a row-major matrix is its own transpose there.
         // It refuses a distance of 0, even for a factor without elements.
         std::lock_guard const lock(busy_);
-        check(cublasGemmEx_64(cublas_.get(), operation(opb), operation(opa), n, m, std::max<index_t>(k, 0), &alpha, b, type,
-                              std::max<index_t>(ldb, 1), a, type, std::max<index_t>(lda, 1), &beta, c, type, ldc, compute,
-                              CUBLAS_GEMM_DEFAULT),
+        check(cublasGemmEx_64(cublas_.get(), operation(opb), operation(opa), n, m, std::max<index_t>(k, 0), &alpha, b, product_type<T>(),
+                              std::max<index_t>(ldb, 1), a, product_type<T>(), std::max<index_t>(lda, 1), &beta, c, product_type<T>(), ldc,
+                              precision<T>(), CUBLAS_GEMM_DEFAULT),
               "cublasGemmEx");
+    }
+    template <class T>
+    void gemm_batched(op opa, op opb, index_t batch, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, index_t a_batch,
+                      T const* b, index_t ldb, index_t b_batch, T beta, T* c, index_t ldc, index_t c_batch) const {
+        if (batch <= 0 || m <= 0 || n <= 0) return;
+        std::lock_guard const lock(busy_);
+        check(cublasGemmStridedBatchedEx_64(cublas_.get(), operation(opb), operation(opa), n, m, std::max<index_t>(k, 0), &alpha, b,
+                                            product_type<T>(), std::max<index_t>(ldb, 1), b_batch, a, product_type<T>(),
+                                            std::max<index_t>(lda, 1), a_batch, &beta, c, product_type<T>(), ldc, c_batch, batch,
+                                            precision<T>(), CUBLAS_GEMM_DEFAULT),
+              "cublasGemmStridedBatchedEx");
     }
 
     /// Whether float products may round their factors to TF32 (10 bits of mantissa), which is several times faster. Off at first.
@@ -174,6 +184,14 @@ private:
     }
     template <class Sum> Sum* partials() const { return reinterpret_cast<Sum*>(partials_.get()); }
 
+    template <class T> static constexpr cudaDataType_t product_type() {
+        static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "onestep: products on the gpu are of float or double");
+        return std::is_same_v<T, float> ? CUDA_R_32F : CUDA_R_64F;
+    }
+    template <class T> cublasComputeType_t precision() const {
+        if (std::is_same_v<T, double>) return CUBLAS_COMPUTE_64F;
+        return tf32_ ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    }
     static cublasOperation_t operation(op o) { return o == op::transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
 
     template <class T> void move(T const* from, index_t n, T* to, cudaMemcpyKind kind) const {
@@ -192,12 +210,12 @@ private:
         check(cudaGetLastError(), "reduce_rows");
     }
     template <class Sum, class Term, class Sink>
-    void launch_columns(index_t rows, index_t cols, index_t chunks, Term const& term, Sink const& sink) const {
+    void launch_columns(index_t segments, index_t rows, index_t cols, index_t chunks, Term const& term, Sink const& sink) const {
         int const across = kernel::width_for(cols, kernel::warp), down = kernel::threads / across;
-        dim3 const blocks(kernel::grid(kernel::parts(cols, across)), static_cast<unsigned>(chunks));
+        dim3 const blocks(kernel::grid(kernel::parts(cols, across)), static_cast<unsigned>(chunks), kernel::grid(segments));
         kernel::columns<Sum><<<blocks, dim3(static_cast<unsigned>(across), static_cast<unsigned>(down)), 0, stream_.get()>>>(
-            rows, cols, kernel::parts(rows, chunks), term, sink);
-        check(cudaGetLastError(), "reduce_columns");
+            segments, rows, cols, kernel::parts(rows, chunks), term, sink);
+        check(cudaGetLastError(), "reduce_segments");
     }
 
     std::unique_ptr<std::remove_pointer_t<cudaStream_t>, end_stream> stream_;

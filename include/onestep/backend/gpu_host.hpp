@@ -13,7 +13,7 @@
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
 
-#include "cpu_gemm.hpp"
+#include "host_convolution.hpp"
 #include "host_reduction.hpp"
 #include "scratch.hpp"
 
@@ -31,6 +31,15 @@ public:
     gpu() = default;
     gpu(gpu const&) = delete;
     gpu& operator=(gpu const&) = delete;
+
+    /// How many threads Thrust's system uses.
+    static int threads() {
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP && defined(_OPENMP)
+        return omp_get_max_threads();
+#else
+        return 1;
+#endif
+    }
 
     struct release {
         void operator()(void* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
@@ -58,7 +67,12 @@ public:
     }
     template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
     void reduce_columns(index_t rows, index_t cols, Term term, Sink sink) const {
-        items((cols + host::column_block - 1) / host::column_block, rows * cols, host::column_sum<Sum, Term, Sink>{rows, cols, term, sink});
+        reduce_segments<Sum>(1, rows, cols, term, sink);
+    }
+    template <class Sum, reduction_term<Sum> Term, reduction_sink<Sum> Sink>
+    void reduce_segments(index_t segments, index_t rows, index_t cols, Term term, Sink sink) const {
+        host::column_sum<Sum, Term, Sink> const block{rows, cols, term, sink};
+        items(segments * block.blocks(), segments * rows * cols, block);
     }
 
     template <class T>
@@ -68,8 +82,28 @@ public:
         host::gemm_plan<T> const plan(work > worth_sharing ? threads() : 1, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
         items(plan.count(), work, by_address<host::gemm_plan<T>>{&plan});
     }
+    template <class T>
+    void gemm_batched(op opa, op opb, index_t batch, index_t m, index_t n, index_t k, T alpha, T const* a, index_t lda, index_t a_batch,
+                      T const* b, index_t ldb, index_t b_batch, T beta, T* c, index_t ldc, index_t c_batch) const {
+        index_t const work = batch * m * n * k / 16;
+        int const parts = host::parts_of_each(batch, work > worth_sharing ? threads() : 1);
+        host::gemm_plan<T> const first(parts, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        host::gemm_batch<T> const plan{first, batch, a_batch, b_batch, c_batch};
+        items(plan.count(), work, by_address<host::gemm_batch<T>>{&plan});
+    }
 
     template <class Body> void for_row_blocks(index_t n, Body const& body) const { body(index_t(0), n); }
+
+    /// Convolutions by the kernels that `cpu` has (host_convolution.hpp).
+    template <class T> using convolution = host::convolution<T, gpu>;
+    /// Runs f(0) .. f(count - 1), each large enough for a thread.
+    template <class F> void for_each_task(index_t count, F const& f) const {
+        if (count <= 1) {
+            for (index_t i = 0; i < count; ++i) f(i);
+            return;
+        }
+        thrust::for_each_n(thrust::device, thrust::counting_iterator<index_t>(0), count, by_address<F>{&f});
+    }
 
     void synchronize() const {}
 
@@ -91,13 +125,6 @@ private:
         void operator()(index_t i) const { (*f)(i); }
     };
 
-    static int threads() {
-#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP && defined(_OPENMP)
-        return omp_get_max_threads();
-#else
-        return 1;
-#endif
-    }
     template <class T> static void move(T const* from, index_t n, T* to) {
         if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
     }

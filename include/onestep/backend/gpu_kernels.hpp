@@ -64,26 +64,27 @@ __global__ void long_rows(index_t rows, index_t cols, index_t cols_per_chunk, Te
     }
 }
 
-/// sink(k cols + c, sum of term(r, c) over chunk k of the rows). A block takes blockDim.x neighbouring columns, so that
-/// terms which lie beside each other are read together. With one chunk that is sink(c, sum).
+/// sink((s chunks + k) cols + c, sum of term(s rows + r, c) over chunk k of the rows of segment s). A block takes blockDim.x neighbouring
+/// columns, so that terms which lie beside each other are read together. With one chunk that is sink(s cols + c, sum).
 template <class Sum, class Term, class Sink>
-__global__ void columns(index_t rows, index_t cols, index_t rows_per_chunk, Term term, Sink sink) {
+__global__ void columns(index_t segments, index_t rows, index_t cols, index_t rows_per_chunk, Term term, Sink sink) {
     __shared__ alignas(Sum) unsigned char room[sizeof(Sum) * threads];
     Sum* const partial = reinterpret_cast<Sum*>(room) + threadIdx.x;
     index_t const first = index_t{blockIdx.y} * rows_per_chunk, end = first + rows_per_chunk < rows ? first + rows_per_chunk : rows;
-    for (index_t group = index_t{blockIdx.x} * blockDim.x; group < cols; group += index_t{gridDim.x} * blockDim.x) {
-        index_t const c = group + threadIdx.x;
-        Sum total{};
-        if (c < cols)
-            for (index_t r = first + threadIdx.y; r < end; r += blockDim.y) total += term(r, c);
-        partial[threadIdx.y * blockDim.x] = total;
-        for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    for (index_t s = blockIdx.z; s < segments; s += gridDim.z)
+        for (index_t group = index_t{blockIdx.x} * blockDim.x; group < cols; group += index_t{gridDim.x} * blockDim.x) {
+            index_t const c = group + threadIdx.x;
+            Sum total{};
+            if (c < cols)
+                for (index_t r = first + threadIdx.y; r < end; r += blockDim.y) total += term(s * rows + r, c);
+            partial[threadIdx.y * blockDim.x] = total;
+            for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+                __syncthreads();
+                if (threadIdx.y < half) partial[threadIdx.y * blockDim.x] += partial[(threadIdx.y + half) * blockDim.x];
+            }
+            if (threadIdx.y == 0 && c < cols) sink((s * gridDim.y + blockIdx.y) * cols + c, partial[0]);
             __syncthreads();
-            if (threadIdx.y < half) partial[threadIdx.y * blockDim.x] += partial[(threadIdx.y + half) * blockDim.x];
         }
-        if (threadIdx.y == 0 && c < cols) sink(index_t{blockIdx.y} * cols + c, partial[0]);
-        __syncthreads();
-    }
 }
 
 /// Keeps the sums of chunks for a second pass, and yields them there.
@@ -104,7 +105,7 @@ inline int width_for(index_t n, int most) {
     return width;
 }
 inline index_t parts(index_t n, index_t size) { return (n + size - 1) / size; }
-/// An extent of a grid, which may have at most 2^31 - 1 (x) or 65535 (y) blocks.
+/// An extent of a grid, which may have at most 2^31 - 1 (x) or 65535 (y, z) blocks.
 inline unsigned grid(index_t blocks) { return static_cast<unsigned>(blocks < 65535 ? blocks : 65535); }
 
 }  // namespace onestep::kernel

@@ -1,5 +1,6 @@
 #pragma once
 /// Sums in a fixed order for backends that run on the host: the same bits for any number of threads.
+#include "../core/sums.hpp"
 #include "concept.hpp"
 
 namespace onestep::host {
@@ -28,23 +29,54 @@ template <class Sum, class Term, class Sink> struct row_sum {
     }
 };
 
-/// sink(c, sum of term(0 .. rows - 1, c)) for a block of neighbouring columns; rows are added in order.
+/// The totals of a block of neighbouring columns. Terms are evaluated inside of `add`: one that were a variable of a simd loop would keep a
+/// compiler from taking it apart.
+template <class Sum> struct column_totals {
+    Sum total[column_block] = {};
+    template <class Term> ONESTEP_HD_INLINE void add(Term const& term, index_t r, index_t c, index_t at) { total[at] += term(r, c); }
+    Sum sum(index_t at) const { return total[at]; }
+};
+/// Each of the N in an array of its own, so that neighbours add in vector registers.
+template <class T, int N> struct column_totals<sums<T, N>> {
+    T total[N][column_block] = {};
+    template <class Term> ONESTEP_HD_INLINE void add(Term const& term, index_t r, index_t c, index_t at) {
+        sums<T, N> const terms = term(r, c);
+        ONESTEP_UNROLL
+        for (int i = 0; i < N; ++i) total[i][at] += terms.v[i];
+    }
+    sums<T, N> sum(index_t at) const {
+        sums<T, N> all;
+        for (int i = 0; i < N; ++i) all.v[i] = total[i][at];
+        return all;
+    }
+};
+
+/// sink(s cols + c, sum of term(s rows .. s rows + rows - 1, c)) for a block of neighbouring columns of a segment; rows are added in order.
 template <class Sum, class Term, class Sink> struct column_sum {
-    static constexpr index_t elements = 4096;
     index_t rows, cols;
     Term term;
     Sink sink;
-    void operator()(index_t block) const {
-        index_t const first = block * column_block, count = cols - first < column_block ? cols - first : column_block;
+    /// Items that cover a segment; those of segment s are s blocks() .. s blocks() + blocks() - 1.
+    index_t blocks() const { return (cols + column_block - 1) / column_block; }
+    void operator()(index_t item) const {
+        index_t const segment = item / blocks(), begin = segment * rows, first = item % blocks() * column_block;
+        index_t const count = cols - first < column_block ? cols - first : column_block;
         Term const value = term;
-        Sum total[column_block] = {};
+        column_totals<Sum> total;
         if (count == column_block)
-            for (index_t r = 0; r < rows; ++r)
-                for (index_t c = 0; c < column_block; ++c) total[c] += value(r, first + c);
+            // Two loops a row: one would tempt GCC to take two rows at once and then not to vectorise.
+            for (index_t r = begin; r < begin + rows; ++r) {
+#pragma omp simd
+                for (index_t c = 0; c < column_block / 2; ++c) total.add(value, r, first + c, c);
+#pragma omp simd
+                for (index_t c = column_block / 2; c < column_block; ++c) total.add(value, r, first + c, c);
+            }
         else
-            for (index_t r = 0; r < rows; ++r)
-                for (index_t c = 0; c < count; ++c) total[c] += value(r, first + c);
-        for (index_t c = 0; c < count; ++c) sink(first + c, total[c]);
+            for (index_t r = begin; r < begin + rows; ++r) {
+#pragma omp simd
+                for (index_t c = 0; c < count; ++c) total.add(value, r, first + c, c);
+            }
+        for (index_t c = 0; c < count; ++c) sink(segment * cols + first + c, total.sum(c));
     }
 };
 

@@ -13,7 +13,7 @@
 namespace onestep {
 
 /// What a number is drawn for. Two purposes never share a stream.
-enum class draw : std::uint64_t { noise, time, order, weights, direction, subset, probe, label, solver, user = 1u << 16 };
+enum class draw : std::uint64_t { noise, time, order, weights, direction, subset, probe, label, solver, dropout, user = 1u << 16 };
 
 /// Four words.
 struct quad {
@@ -218,12 +218,9 @@ ONESTEP_HD inline float normal_deviate(random_stream s, index_t r, std::uint64_t
     return first[0];
 }
 
-/// Calls pass(row, position, z) once for every element of a [rows, cols] tensor with z ~ N(0, 1), in any order, each work
-/// item a block of Width quads, row after row. `position` is row * cols + column. Every row starts a quad of its own, so a sample's
-/// deviates do not depend on the rows around it. This is how noise enters every fused pass: made in registers, never stored.
-template <int Width, class Pass> struct with_normals {
-    static constexpr index_t elements = 4 * Width;
-    Pass pass;
+/// How the quads of a [rows, cols] tensor are shared out: each work item takes a block of Width of them, row after row. Every row starts
+/// a quad of its own, so what a sample is given does not depend on the rows around it.
+template <int Width> struct quad_blocks {
     random_stream stream;
     index_t rows, cols;
 
@@ -231,29 +228,46 @@ template <int Width, class Pass> struct with_normals {
     /// Number of work items.
     ONESTEP_HD index_t items() const { return (rows * quads_per_row() + Width - 1) / Width; }
 
-    ONESTEP_HD void operator()(index_t item) const {
-        index_t const quads = quads_per_row();
-        index_t const first = item * Width;
-        index_t const row = quads == 1 ? first : first / quads, column = first - row * quads;
-        philox::block<Width> c;
-        place(c, row, column, quads);
+    /// The first quad of a block; those behind it may lie in following rows.
+    struct place {
+        index_t row, column, quads;
+    };
+    ONESTEP_HD place first_of(index_t item) const {
+        index_t const quads = quads_per_row(), first = item * Width;
+        index_t const row = quads == 1 ? first : first / quads;
+        return {row, first - row * quads, quads};
+    }
+    /// The words of a block, four arrays of them.
+    ONESTEP_HD void fill(place at, philox::block<Width>& c) const {
+        count(c, at.row, at.column, at.quads);
         philox::rounds(c, static_cast<std::uint32_t>(stream.key), static_cast<std::uint32_t>(stream.key >> 32));
-        float x[Width], y[Width], z[Width] = {}, w[Width] = {};
-        box_muller(c.x, c.y, x, y);
-        if (cols > 2) box_muller(c.z, c.w, z, w);  // else nobody asks for them
-        float deviates[4 * Width];
-        for (int i = 0; i < Width; ++i) {
-            deviates[4 * i] = x[i];
-            deviates[4 * i + 1] = y[i];
-            deviates[4 * i + 2] = z[i];
-            deviates[4 * i + 3] = w[i];
+    }
+    /// pass(row, position, value) for the elements of a block that the tensor has; `position` is row * cols + column.
+    template <class Value, class Pass> ONESTEP_HD void hand_out(place at, Value const (&values)[4 * Width], Pass const& pass) const {
+        auto [row, column, quads] = at;
+        if (column + Width <= quads && 4 * (column + Width) <= cols && row < rows) {  // the usual case: a whole block inside a row
+            index_t const position = row * cols + 4 * column;
+            Pass const own = pass;  // a store through one of its pointers cannot change this copy, so the loop vectorises
+            for (int k = 0; k < 4 * Width; ++k) own(row, position + k, values[k]);
+            return;
         }
-        apply(deviates, row, column, quads);
+        if (quads == 1) {
+            index_t const present = rows - row < Width ? rows - row : Width;
+            for (index_t k = 0; k < cols; ++k)
+                for (index_t i = 0; i < present; ++i) pass(row + i, (row + i) * cols + k, values[4 * i + k]);
+            return;
+        }
+        for (int i = 0; i < Width && row < rows; ++row, column = 0) {
+            index_t const run = quads - column < Width - i ? quads - column : Width - i;
+            index_t const left = cols - 4 * column, present = left < 4 * run ? left : 4 * run;
+            for (index_t k = 0; k < present; ++k) pass(row, row * cols + 4 * column + k, values[4 * i + k]);
+            i += static_cast<int>(run);
+        }
     }
 
 private:
-    /// Counters of Width quads from (row, column) on, which may cross into following rows.
-    ONESTEP_HD void place(philox::block<Width>& c, index_t row, index_t column, index_t quads) const {
+    /// Counters of Width quads from (row, column) on.
+    ONESTEP_HD void count(philox::block<Width>& c, index_t row, index_t column, index_t quads) const {
         if (column + Width <= quads) {  // a block inside one row: plain loops of fixed length, which vectorise
             std::uint64_t const sample = stream.first_sample + static_cast<std::uint64_t>(row);
             auto const q = static_cast<std::uint64_t>(column);
@@ -285,25 +299,64 @@ private:
             column = 0;
         }
     }
-    ONESTEP_HD void apply(float const (&deviates)[4 * Width], index_t row, index_t column, index_t quads) const {
-        if (column + Width <= quads && 4 * (column + Width) <= cols && row < rows) {  // the usual case: a whole block inside a row
-            index_t const at = row * cols + 4 * column;
-            Pass const own = pass;  // a store through one of its pointers cannot change this copy, so the loop vectorises
-            for (int k = 0; k < 4 * Width; ++k) own(row, at + k, deviates[k]);
-            return;
+};
+
+/// Calls pass(row, position, z) once for every element of a [rows, cols] tensor with z ~ N(0, 1), in any order, each work
+/// item a block of Width quads. `position` is row * cols + column. A sample's deviates do not depend on the rows around it. This is
+/// how noise enters every fused pass: made in registers, never stored.
+template <int Width, class Pass> struct with_normals {
+    static constexpr index_t elements = 4 * Width;
+    Pass pass;
+    random_stream stream;
+    index_t rows, cols;
+
+    ONESTEP_HD quad_blocks<Width> blocks() const { return {stream, rows, cols}; }
+    /// Number of work items.
+    ONESTEP_HD index_t items() const { return blocks().items(); }
+
+    ONESTEP_HD void operator()(index_t item) const {
+        quad_blocks<Width> const quads = blocks();
+        auto const at = quads.first_of(item);
+        philox::block<Width> c;
+        quads.fill(at, c);
+        float x[Width], y[Width], z[Width] = {}, w[Width] = {};
+        box_muller(c.x, c.y, x, y);
+        if (cols > 2) box_muller(c.z, c.w, z, w);  // else nobody asks for them
+        float deviates[4 * Width];
+        for (int i = 0; i < Width; ++i) {
+            deviates[4 * i] = x[i];
+            deviates[4 * i + 1] = y[i];
+            deviates[4 * i + 2] = z[i];
+            deviates[4 * i + 3] = w[i];
         }
-        if (quads == 1) {
-            index_t const count = rows - row < Width ? rows - row : Width;
-            for (index_t k = 0; k < cols; ++k)
-                for (index_t i = 0; i < count; ++i) pass(row + i, (row + i) * cols + k, deviates[4 * i + k]);
-            return;
+        quads.hand_out(at, deviates, pass);
+    }
+};
+
+/// The same with the random words themselves: pass(row, position, word), one of the 2^32 words for each element.
+template <int Width, class Pass> struct with_words {
+    static constexpr index_t elements = 4 * Width;
+    Pass pass;
+    random_stream stream;
+    index_t rows, cols;
+
+    ONESTEP_HD quad_blocks<Width> blocks() const { return {stream, rows, cols}; }
+    /// Number of work items.
+    ONESTEP_HD index_t items() const { return blocks().items(); }
+
+    ONESTEP_HD void operator()(index_t item) const {
+        quad_blocks<Width> const quads = blocks();
+        auto const at = quads.first_of(item);
+        philox::block<Width> c;
+        quads.fill(at, c);
+        std::uint32_t words[4 * Width];
+        for (int i = 0; i < Width; ++i) {
+            words[4 * i] = c.x[i];
+            words[4 * i + 1] = c.y[i];
+            words[4 * i + 2] = c.z[i];
+            words[4 * i + 3] = c.w[i];
         }
-        for (int i = 0; i < Width && row < rows; ++row, column = 0) {
-            index_t const run = quads - column < Width - i ? quads - column : Width - i;
-            index_t const left = cols - 4 * column, count = left < 4 * run ? left : 4 * run;
-            for (index_t k = 0; k < count; ++k) pass(row, row * cols + 4 * column + k, deviates[4 * i + k]);
-            i += static_cast<int>(run);
-        }
+        quads.hand_out(at, words, pass);
     }
 };
 

@@ -2,7 +2,7 @@
 /// Networks and training runs as safetensors files.
 ///
 ///     model.<name>, ema.<name>                   parameters under their PyTorch names (or "parameters" for a network without names)
-///     optimizer.first_moment, .second_moment     flat
+///     optimizer.first_moment, .second_moment     flat, as parameters lie in memory
 ///     target.<name>                              the average that targets come from, where the objective moves one
 ///     weight.<name>, weight_optimizer.<moment>   the learned weight of the loss, where the objective has one
 ///     __metadata__                               step, updates, and the specs of everything that decides the next step
@@ -31,7 +31,16 @@ template <class Network> std::vector<parameter> entries(Network& net) {
     else return {{"parameters", {net.parameters().size()}, 0, 0}};
 }
 
-/// Flat parameters in host memory, kept until the writer has saved them.
+/// All parameters in host memory, each where it lies in the flat buffer but in PyTorch's order.
+template <class Network> std::vector<scalar_of<Network>> named_parameters(Network& net) {
+    auto const flat = to_host(net.parameters());
+    auto named = flat;
+    for (parameter const& p : entries(net))
+        for_each_named(p, [&](std::size_t i, std::size_t place) { named[static_cast<std::size_t>(p.offset) + i] = flat[place]; });
+    return named;
+}
+
+/// Parameters by named_parameters, kept until the writer has saved them.
 template <class Network, class T>
 void add(safetensors_writer& writer, std::string const& prefix, Network& net, std::vector<T> const& flat) {
     for (parameter const& p : entries(net))
@@ -56,8 +65,7 @@ template <class Network> std::vector<scalar_of<Network>> read(safetensors_file c
                         to_string(p.extents);
             continue;
         }
-        std::vector<T> const values = file.get<T>(name).values;
-        std::copy(values.begin(), values.end(), flat.begin() + p.offset);
+        from_named(p, file.get<T>(name).values, flat);
     }
     for (std::string const& name : file.names())
         if (name.starts_with(prefix)) {
@@ -156,7 +164,7 @@ template <class Optimizer, class T> void write_moments(Optimizer& to, std::pair<
 
 /// Writes a network's parameters, for use elsewhere. Throws file_error.
 template <has_parameters Network> void save_parameters(std::string const& path, Network& net) {
-    auto const flat = to_host(net.parameters());
+    auto const flat = checkpoint::named_parameters(net);
     safetensors_writer writer;
     checkpoint::add(writer, "", net, flat);
     writer.metadata("format", "pt");
@@ -175,7 +183,7 @@ template <class Trainer> void save_checkpoint(std::string const& path, Trainer& 
     auto& net = run.model().network();
     auto& averaged = run.averaged().network();
     safetensors_writer writer;
-    auto const parameters = to_host(net.parameters()), ema = to_host(averaged.parameters());
+    auto const parameters = checkpoint::named_parameters(net), ema = checkpoint::named_parameters(averaged);
     checkpoint::add(writer, "model.", net, parameters);
     checkpoint::add(writer, "ema.", averaged, ema);
     checkpoint::moments<T> const moments(run.optimizer());
@@ -183,11 +191,11 @@ template <class Trainer> void save_checkpoint(std::string const& path, Trainer& 
     std::vector<T> target, weight;
     std::optional<checkpoint::moments<T>> weight_moments;
     if constexpr (Trainer::has_target) {
-        target = to_host(run.target().model().network().parameters());
+        target = checkpoint::named_parameters(run.target().model().network());
         checkpoint::add(writer, "target.", run.target().model().network(), target);
     }
     if constexpr (Trainer::has_weight) {
-        weight = to_host(run.weight().parameters());
+        weight = checkpoint::named_parameters(run.weight());
         checkpoint::add(writer, "weight.", run.weight(), weight);
         weight_moments.emplace(run.weight_optimizer());
         weight_moments->add_to(writer, "weight_optimizer");

@@ -17,6 +17,12 @@ template <class T> struct element {
     index_t stride;
     ONESTEP_HD T operator()(index_t r, index_t c) const { return x[r * stride + c]; }
 };
+/// y += x.
+template <class T> struct add_vector {
+    T* y;
+    T const* x;
+    ONESTEP_HD void operator()(index_t i) const { y[i] += x[i]; }
+};
 /// total(c) += sum.
 template <class T> struct add_to {
     T* total;
