@@ -38,6 +38,8 @@ minima = {
     "accumulate_mean_flow_every_row": 4,
     "accumulate_progressive_distillation": 5,
 }
+memory = "unet_train_memory"  # mebibytes instead of seconds
+unet_peers = ["U-Net eager", "U-Net contiguous", "U-Net compile"]
 # glibc's default returns every large block to the kernel at once, and PyTorch then spends more time in page faults than in arithmetic.
 allocator = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 28)}
 
@@ -90,6 +92,13 @@ class Side:
         if "error" in reply:
             sys.exit(f"{self.title}: {name}: {reply['error']}")
         return statistics.median(reply["seconds"])
+
+    def mebibytes(self, runs):
+        """What training takes at most, of several fresh processes."""
+        reply = self.ask(f"{memory} {runs}")
+        if "error" in reply:
+            sys.exit(f"{self.title}: {memory}: {reply['error']}")
+        return statistics.median(reply["mebibytes"])
 
     def used(self):
         """Processor seconds this program has used, all threads."""
@@ -162,18 +171,18 @@ def processor():
 
 
 def table(entries, titles):
-    """Rows of the works that these peers did, a column for each and one for each ratio."""
+    """Rows of the works that these peers did, or some of them; a column for each and one for each ratio."""
     lines = [f"| work | onestep | {' | '.join(titles)} | {' | '.join(f'{title} / onestep' for title in titles)} |"]
     lines += ["| --- |" + " ---: |" * (1 + 2 * len(titles))]
     for name in dict.fromkeys(entry["name"] for entry in entries):
         rows = {entry["peer"]: entry for entry in entries if entry["name"] == name}
-        if set(rows) != set(titles):
+        if not set(rows) <= set(titles):
             continue
-        ours = rows[titles[0]]
-        seconds = [ours["ours_seconds"], *(rows[title]["peer_seconds"] for title in titles)]
-        ratios = [f"{rows[title]['ratio']:.2f}" for title in titles]
-        mark = "" if ours["quiet"] else " *"
-        lines.append(f"| {name}{mark} | {' | '.join([f'{1e3 * s:.3g} ms' for s in seconds] + ratios)} |")
+        ours = next(iter(rows.values()))
+        show = (lambda value: f"{value:.0f} MiB") if name == memory else (lambda value: f"{1e3 * value:.3g} ms")
+        columns = [show(ours["ours"])] + [show(rows[title]["theirs"]) if title in rows else "" for title in titles]
+        columns += [f"{rows[title]['ratio']:.2f}" if title in rows else "" for title in titles]
+        lines.append(f"| {name}{'' if ours['quiet'] else ' *'} | {' | '.join(columns)} |")
     return lines
 
 
@@ -186,7 +195,9 @@ def write_between_marks(what, lines):
 def write_page(entries, sides, threads):
     builds = "; ".join(dict.fromkeys(side.about["build"] for side in sides))
     lines = [f"{processor()}, {threads} threads. {builds}.", ""]
-    lines += [*table(entries, ["torch eager", "torch compile"]), "", *table(entries, ["diffusers"])]
+    for titles in (["torch eager", "torch compile"], ["diffusers"], unet_peers):
+        lines += [*table(entries, titles), ""]
+    lines.pop()
     if not all(entry["quiet"] for entry in entries):
         lines += ["", busy]
     write_between_marks("table", lines)
@@ -209,6 +220,8 @@ def main():
         install_peers()
         for mode in ("eager", "compile"):
             commands[f"torch {mode}"] = [environment / "bin" / "python", peers / "torch_peer.py", mode]
+        for title in unet_peers:
+            commands[title] = [environment / "bin" / "python", peers / "torch_unet.py", title.split()[1]]
         commands["diffusers"] = [environment / "bin" / "python", peers / "diffusers_peer.py"]
     sides = [Side(title, command, given.threads) for title, command in commands.items()]
     ours = sides[0]
@@ -228,16 +241,22 @@ def main():
     for name in names:
         others = [side for side in sides[1:] if name in side.about["names"]]
         at_work = [ours, *others]
-        compare_losses(name, ours, others)
-        rows, calm = measure([(side, name) for side in at_work], given.rounds, given.threads)
-        medians = [statistics.median(column) for column in zip(*rows)]
-        text = [f"{side.title} {1e3 * seconds:.4g} ms" for side, seconds in zip(at_work, medians)]
-        text += [f"{seconds / medians[0]:.2f}x" for seconds in medians[1:]]
+        if name == memory:
+            medians, rounds, calm = [side.mebibytes(3) for side in at_work], 3, True
+        else:
+            compare_losses(name, ours, others)
+            rows, calm = measure([(side, name) for side in at_work], given.rounds, given.threads)
+            medians, rounds = [statistics.median(column) for column in zip(*rows)], len(rows)
+        show = (lambda value: f"{value:.0f} MiB") if name == memory else (lambda value: f"{1e3 * value:.4g} ms")
+        text = [f"{side.title} {show(value)}" for side, value in zip(at_work, medians)]
+        text += [f"{value / medians[0]:.2f}x" for value in medians[1:]]
         print(f"{name}: {', '.join(text)}{'' if calm else ' (the machine was busy)'}", flush=True)
-        for side, seconds in zip(others, medians[1:]):
+        kind = "mebibytes" if name == memory else "seconds"
+        for side, value in zip(others, medians[1:]):
             entries.append({
-                "name": name, "threads": given.threads, "ours_seconds": medians[0], "peer": side.title, "peer_seconds": seconds,
-                "ratio": seconds / medians[0], "rounds": len(rows), "quiet": calm, "ours_build": ours.about["build"], "peer_build": side.about["build"],
+                "name": name, "threads": given.threads, f"ours_{kind}": medians[0], "peer": side.title, f"peer_{kind}": value,
+                "ours": medians[0], "theirs": value, "ratio": value / medians[0], "rounds": rounds, "quiet": calm,
+                "ours_build": ours.about["build"], "peer_build": side.about["build"],
             })  # fmt: skip
     if entries:
         results.parent.mkdir(parents=True, exist_ok=True)

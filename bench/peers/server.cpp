@@ -1,5 +1,7 @@
 // The onestep side of the comparison with a peer: reads one request a line, answers with one line of JSON (docs/benchmarks.md).
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <onestep/onestep.hpp>
 #include <sstream>
@@ -173,6 +175,7 @@ public:
         add_steps(works_, "heun", levels, noise, os::karras_grid{}, os::heun{});
         add_steps(works_, "flow_match_euler", os::rectified_flow{}, os::velocity{}, os::uniform_grid{}, os::euler{});
         add_objectives(works_);
+        add_unets(works_);
     }
     std::string answer(std::string const& line) {
         std::istringstream words(line);
@@ -195,6 +198,7 @@ public:
         }
         int runs = 1;
         words >> runs;
+        if (name == memory) return "{\"name\": \"" + name + "\", \"mebibytes\": " + numbers(memory_of_training(runs)) + "}";
         return "{\"name\": \"" + name + "\", \"seconds\": " + numbers(timed(name, runs)) + "}";
     }
 
@@ -223,9 +227,23 @@ private:
         }
         return seconds;
     }
+    /// What fresh processes say of themselves, without the allocator that suits timings.
+    std::vector<double> memory_of_training(int runs) const {
+        std::string const command =
+            "env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ -u MALLOC_TOP_PAD_ '" + std::filesystem::read_symlink("/proc/self/exe").string() +
+            "' memory " + std::to_string(device_->threads());
+        std::vector<double> mebibytes;
+        for (int i = 0; i < runs; ++i) {
+            std::unique_ptr<FILE, int (*)(FILE*)> const other(popen(command.c_str(), "r"), pclose);
+            double value = 0;
+            if (!other || std::fscanf(other.get(), "%lf", &value) != 1) throw std::runtime_error("no answer from " + command);
+            mebibytes.push_back(value);
+        }
+        return mebibytes;
+    }
     std::string list() const {
-        std::string names;
-        for (auto const& [name, make] : works_) names += (names.empty() ? "\"" : ", \"") + name + "\"";
+        std::string names = '"' + std::string(memory) + '"';
+        for (auto const& [name, make] : works_) names += ", \"" + name + "\"";
         return "{\"names\": [" + names + "], \"build\": \"onestep, " + instructions + ", " __VERSION__ "\"}";
     }
     static std::string numbers(std::vector<double> const& values) {
@@ -234,6 +252,7 @@ private:
         return text + "]";
     }
 
+    static constexpr char const* memory = "unet_train_memory";
     static constexpr index_t large_count = 1 << 24;
     std::unique_ptr<os::cpu> device_ = std::make_unique<os::cpu>();
     std::string current_;
@@ -263,7 +282,11 @@ private:
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    if (argc == 3 && std::string(argv[1]) == "memory") {
+        std::cout << unet_training_mebibytes(std::stoi(argv[2])) << '\n';
+        return 0;
+    }
     server running;
     for (std::string line; std::getline(std::cin, line);) {
         try {

@@ -29,3 +29,7 @@ inline void write_numbers(std::string const& path, std::vector<float> const& val
 /// objective_NAME, a training step, and toy_NAME, one of a small network; accumulate_NAME, its gradient alone; network_forward, the unit to
 /// count that in.
 void add_objectives(std::map<std::string, maker>& works);
+/// unet_train_SIDE_BATCH, unet_forward_SIDE_BATCH, unet_jvp_step: the reference U-Net.
+void add_unets(std::map<std::string, maker>& works);
+/// MiB that training of the U-Net on images of 28 x 28, batches of 64, takes at most. For a process that does nothing else.
+double unet_training_mebibytes(int threads);

@@ -47,58 +47,55 @@ template <class T> struct added {
 };
 
 namespace functor {
-/// The patch of x around every output pixel: to(pixel, tap * in + c).
+// In these passes a row's place is worked out once and its neighbours in memory take the same way: values outside of an image are read
+// from elsewhere and not used, so that there is no branch inside a row.
+
+/// The patch of x around every output pixel, a tap a row: to(pixel * taps + tap, c).
 template <class T> struct gather_patches {
     convolution_shape at;
     T const* x;
     T* to;
     ONESTEP_HD void operator()(index_t row, index_t c) const {
-        index_t const across = at.out_width(), image = row / (across * at.out_height());
-        index_t const oy = row / across % at.out_height(), ox = row % across, reach = at.kernel / 2;
-        for (index_t ky = 0; ky < at.kernel; ++ky)
-            for (index_t kx = 0; kx < at.kernel; ++kx) {
-                index_t const y = at.stride * oy + ky - reach, xx = at.stride * ox + kx - reach;
-                bool const inside = y >= 0 && y < at.height && xx >= 0 && xx < at.width;
-                index_t const down = at.doubled ? 2 : 1;
-                T const value = inside ? x[((image * (at.height / down) + y / down) * (at.width / down) + xx / down) * at.in + c] : T(0);
-                to[(row * at.taps() + ky * at.kernel + kx) * at.in + c] = value;
-            }
+        index_t const pixel = row / at.taps(), tap = row % at.taps(), across = at.out_width(), line = pixel / across, reach = at.kernel / 2;
+        index_t const y = at.stride * (line % at.out_height()) + tap / at.kernel - reach, xx = at.stride * (pixel % across) + tap % at.kernel - reach;
+        bool const inside = y >= 0 && y < at.height && xx >= 0 && xx < at.width;
+        index_t const down = at.doubled ? 2 : 1, image = line / at.out_height();
+        T const value = x[(inside ? ((image * (at.height / down) + y / down) * (at.width / down) + xx / down) * at.in : 0) + c];
+        to[row * at.in + c] = inside ? value : T(0);
     }
 };
 /// Its transpose, gathered by input pixels: dx(pixel, c) = sum of what was made of it.
-template <class T> struct sum_patches {
+template <class T, int Kernel> struct sum_patches {
     convolution_shape at;
     T const* from;
     T const* residual;
     T* dx;
     ONESTEP_HD void operator()(index_t row, index_t c) const {
-        index_t const image = row / at.pixels(), y = row / at.width % at.height, x = row % at.width, reach = at.kernel / 2;
+        index_t const image = row / at.pixels(), y = row / at.width % at.height, x = row % at.width;
         T sum = residual ? residual[row * at.in + c] : T(0);
-        for (index_t ky = 0; ky < at.kernel; ++ky)
-            for (index_t kx = 0; kx < at.kernel; ++kx) {
-                index_t const oy = y + reach - ky, ox = x + reach - kx;
-                if (oy < 0 || ox < 0 || oy % at.stride != 0 || ox % at.stride != 0) continue;
-                if (oy / at.stride >= at.out_height() || ox / at.stride >= at.out_width()) continue;
+        for (int ky = 0; ky < Kernel; ++ky)
+            for (int kx = 0; kx < Kernel; ++kx) {
+                index_t const oy = y + Kernel / 2 - ky, ox = x + Kernel / 2 - kx;
+                bool const part = oy >= 0 && ox >= 0 && oy % at.stride == 0 && ox % at.stride == 0 && oy / at.stride < at.out_height() &&
+                    ox / at.stride < at.out_width();
                 index_t const pixel = (image * at.out_height() + oy / at.stride) * at.out_width() + ox / at.stride;
-                sum += from[(pixel * at.taps() + ky * at.kernel + kx) * at.in + c];
+                T const value = from[(part ? (pixel * Kernel * Kernel + ky * Kernel + kx) * at.in : 0) + c];
+                sum += part ? value : T(0);
             }
         dx[row * at.in + c] = sum;
     }
 };
-/// The patch of dy that an input pixel of a convolution of stride 1 has a part in: to(pixel, tap * out + k) = dy(pixel - tap, k).
+/// The patch of dy that an input pixel of a convolution of stride 1 has a part in: to(pixel * taps + tap, k) = dy(pixel - tap, k).
 template <class T> struct gather_gradient_patches {
     convolution_shape at;
     T const* dy;
     T* to;
     ONESTEP_HD void operator()(index_t row, index_t k) const {
-        index_t const image = row / at.pixels(), y = row / at.width % at.height, x = row % at.width, reach = at.kernel / 2;
-        for (index_t ky = 0; ky < at.kernel; ++ky)
-            for (index_t kx = 0; kx < at.kernel; ++kx) {
-                index_t const oy = y + reach - ky, ox = x + reach - kx;
-                bool const inside = oy >= 0 && oy < at.height && ox >= 0 && ox < at.width;
-                to[(row * at.taps() + ky * at.kernel + kx) * at.out + k] =
-                    inside ? dy[((image * at.height + oy) * at.width + ox) * at.out + k] : T(0);
-            }
+        index_t const pixel = row / at.taps(), tap = row % at.taps(), line = pixel / at.width, reach = at.kernel / 2;
+        index_t const oy = line % at.height + reach - tap / at.kernel, ox = pixel % at.width + reach - tap % at.kernel;
+        bool const inside = oy >= 0 && oy < at.height && ox >= 0 && ox < at.width;
+        T const value = dy[(inside ? ((line / at.height * at.height + oy) * at.width + ox) * at.out : 0) + k];
+        to[row * at.out + k] = inside ? value : T(0);
     }
 };
 /// y(pixel, k) = sum over taps of from(pixel + tap, tap * out + k) + what is added.
@@ -208,7 +205,7 @@ public:
             if (residual && residual != dx) device.copy(residual, n * fine, dx);
             in_parts(*memory, n, at_.pixels(), at_.out, [&](index_t first, index_t count, T* part) {
                 index_t const rows = count * at_.pixels();
-                device.for_each_pair(rows, at_.out, functor::gather_gradient_patches<T>{at_, dy + first * y_size(), part});
+                device.for_each_pair(rows * at_.taps(), at_.out, functor::gather_gradient_patches<T>{at_, dy + first * y_size(), part});
                 device.gemm(op::plain, op::transposed, rows, at_.in, columns, T(1), part, columns, beside, columns, residual ? T(1) : T(0),
                             dx + first * fine, at_.in);
             });
@@ -217,8 +214,12 @@ public:
         in_parts(*memory, n, at_.out_pixels(), at_.in, [&](index_t first, index_t count, T* part) {
             device.gemm(op::plain, op::transposed, count * at_.out_pixels(), at_.taps() * at_.in, at_.out, T(1), dy + first * y_size(),
                         at_.out, w, at_.out, T(0), part, at_.taps() * at_.in);
-            device.for_each_pair(count * at_.pixels(), at_.in,
-                                 functor::sum_patches<T>{at_, part, residual ? residual + first * fine : nullptr, dx + first * fine});
+            auto const sum = [&]<int Kernel>(std::integral_constant<int, Kernel>) {
+                device.for_each_pair(count * at_.pixels(), at_.in,
+                                     functor::sum_patches<T, Kernel>{at_, part, residual ? residual + first * fine : nullptr, dx + first * fine});
+            };
+            if (at_.kernel == 3) sum(std::integral_constant<int, 3>{});
+            else sum(std::integral_constant<int, 1>{});
         });
     }
 
@@ -230,7 +231,7 @@ public:
             T* const beside = memory->template take<T>(at_.weights());
             in_parts(*memory, n, at_.pixels(), at_.out, [&](index_t first, index_t count, T* part) {
                 index_t const rows = count * at_.pixels();
-                device.for_each_pair(rows, at_.out, functor::gather_gradient_patches<T>{at_, dy + first * y_size(), part});
+                device.for_each_pair(rows * at_.taps(), at_.out, functor::gather_gradient_patches<T>{at_, dy + first * y_size(), part});
                 device.gemm(op::transposed, op::plain, at_.in, columns, rows, T(1), x + first * at_.x_size(), at_.in, part, columns,
                             first > 0 ? T(1) : T(0), beside, columns);
             });
@@ -260,7 +261,7 @@ private:
     T const* patches(Backend& device, index_t first, index_t count, T const* x, T* room) const {
         T const* const images = x + first * at_.x_size();
         if (at_.kernel == 1 && at_.stride == 1 && !at_.doubled) return images;
-        device.for_each_pair(count * at_.out_pixels(), at_.in, functor::gather_patches<T>{at_, images, room});
+        device.for_each_pair(count * at_.out_pixels() * at_.taps(), at_.in, functor::gather_patches<T>{at_, images, room});
         return room;
     }
     added<T> from(added<T> more, index_t image) const {

@@ -9,8 +9,9 @@
 namespace onestep {
 
 /// Hands out pieces of a backend's memory and takes each back when it goes, so that tensors which do not live at the same time share
-/// their place: the lowest gap that is large enough. A first pass may grow block by block; the next `reset` joins the
-/// blocks into one, and from then on equal passes allocate nothing and find everything at the same addresses. For one thread.
+/// their place: the lowest gap that is large enough. A first pass may grow block by block, each as large as all before it; the next
+/// `reset` joins the blocks into one, and from then on equal passes allocate nothing and find everything at the same addresses. For
+/// one thread.
 template <class Backend> class pool {
 public:
     explicit pool(Backend& device) : device_(&device) {}
@@ -58,15 +59,15 @@ public:
         if (gap->bytes == 0) gaps_.erase(gap);
         lent_ += bytes;
         most_ = std::max(most_, lent_);
+        top_ = std::max(top_, first + bytes);
         return piece<T>(*this, reinterpret_cast<T*>(address(first)), first, bytes);
     }
     /// To be called when no piece is left, before a pass.
     void reset() {
         if (blocks_.size() <= 1) return;
-        index_t const all = size();
         blocks_.clear();
         gaps_.clear();
-        grow(all);
+        grow(top_);
     }
     /// Most bytes that were lent at once.
     index_t most() const { return most_; }
@@ -81,8 +82,11 @@ private:
         index_t first, bytes;
     };
     index_t size() const { return blocks_.empty() ? 0 : blocks_.back().first + blocks_.back().bytes; }
-    void grow(index_t bytes) {
-        index_t const first = size();
+    /// glibc gives blocks above 32 MiB back to the system when they go, and keeps smaller ones: a large pass begins with a larger one.
+    static constexpr index_t large_request = index_t(1) << 20, large_block = index_t(1) << 26;
+
+    void grow(index_t least) {
+        index_t const first = size(), bytes = std::max({least, first, least < large_request ? index_t(0) : large_block});
         blocks_.push_back({device_->template allocate<unsigned char>(bytes), first, bytes});
         gaps_.push_back({first, bytes});
     }
@@ -113,7 +117,7 @@ private:
     Backend* device_;
     std::vector<block> blocks_;
     std::vector<span> gaps_;
-    index_t lent_ = 0, most_ = 0;
+    index_t lent_ = 0, most_ = 0, top_ = 0;
 };
 
 }  // namespace onestep

@@ -82,8 +82,9 @@ struct unet_options {
 ///
 /// All parameters lie in one flat buffer, gradients in another; activations in a pool in which tensors that do not live at the same time
 /// share their place, and which stops growing after the first passes. Kept for backward are the inputs of normalisations only; what
-/// follows from them is made again. What a backend makes of weights is made once and used until `parameters()` is called,
-/// which hands them out for writing: ask for them again before writing again.
+/// follows from them is made again. What a backend makes of weights is kept from the second evaluation on until `parameters()` is called,
+/// which hands them out for writing: ask for them again before writing again. Training, which evaluates once and changes them, has no need of
+/// that memory. Gradients exist once they have been asked for.
 ///
 /// One object may be evaluated, net(x, t, y), from many threads at once; forward and backward belong to one thread. A copy owns its own
 /// parameters and gradients. The backend must outlive it. Source: Ronneberger, Fischer, Brox 2015 (arXiv:1505.04597); Ho, Jain, Abbeel 2020
@@ -105,16 +106,12 @@ public:
     unet(Backend& device, unet_options const& options) : device_(&device), options_(checked(options)) {
         build();
         parameters_ = tensor<T, Backend>(device, {list_.size()});
-        gradients_ = tensor<T, Backend>(device, {list_.size()});
-        prepared_ = tensor<T, Backend>(device, {prepared_size_});
         list_.initialise(parameters_.view(), options.seed);
-        fill(gradients_.view(), 0);
     }
     unet(unet const& other) : device_(other.device_), options_(other.options_) {
         build();
         parameters_ = other.parameters_;
         gradients_ = other.gradients_;
-        prepared_ = tensor<T, Backend>(*device_, {prepared_size_});
         dropped_ = other.dropped_;
     }
     // NOLINTNEXTLINE(performance-noexcept-move-constructor,performance-move-constructor-init): it copies; views of the other stay valid
@@ -125,11 +122,17 @@ public:
     parameter_list const& names() const { return list_; }  ///< names and shapes, for checkpoints
     /// For reading and writing until the next evaluation.
     output parameters() {
-        ready_.store(false, std::memory_order_release);
+        state_.store(weights_are::changed, std::memory_order_release);
         return parameters_.view();
     }
     input parameters() const { return parameters_.view(); }
-    output gradients() { return gradients_.view(); }
+    output gradients() {
+        if (gradients_.size() == 0) {
+            gradients_ = tensor<T, Backend>(*device_, {list_.size()});
+            fill(gradients_.view(), 0);
+        }
+        return gradients_.view();
+    }
 
     /// From now on every evaluation drops activations as `key` says, or none. The same key drops the same of every network
     /// of these options, so a student and a teacher can share it; another step of it drops others.
@@ -142,7 +145,7 @@ public:
         base::require_waiting(dy, waiting_.x);
         if (dx.data() != nullptr) require_shape(base::name(), "dx", dx, waiting_.x.shape());
         call_type const c = std::exchange(waiting_, {});
-        pass_type const of = pass_over(*tape_, c.x.rows(), 0);
+        pass_type const of = {*device_, tape_->memory, parameters_.data(), nullptr, c.x.rows(), 0, dropped_by(recorded_drop_)};
         run_backward(of, c, *tape_, dy.data(), dx.data());
     }
 
@@ -304,25 +307,25 @@ private:
     }
 
     // ---- passes -------------------------------------------------------------------------------------------------------------------
+    enum class weights_are { changed, used, prepared };
+
     pass_type pass_over(evaluation& in, index_t n, index_t tangents) const {
-        return {*device_,
-                in.memory,
-                parameters_.data(),
-                prepared_.data(),
-                n,
-                tangents,
-                dropped_ && options_.dropout > 0 ? &*dropped_ : nullptr};
+        return {*device_, in.memory, parameters_.data(), prepare(tangents), n, tangents, dropped_by(dropped_)};
     }
-    /// Weights as the backend wants them, made by whoever comes first after they have changed.
-    void prepare() const {
-        if (ready_.load(std::memory_order_acquire)) return;
+    random_key const* dropped_by(std::optional<random_key> const& key) const { return key && options_.dropout > 0 ? &*key : nullptr; }
+    /// Weights as the backend wants them, or null for the first use after a change, which makes them layer by layer in memory that all
+    /// layers share; with tangents they would be made twice.
+    T const* prepare(index_t tangents) const {
+        if (state_.load(std::memory_order_acquire) == weights_are::prepared) return prepared_.data();
+        auto expected = weights_are::changed;
+        if (prepared_size_ == 0 || (state_.compare_exchange_strong(expected, weights_are::used) && tangents == 0)) return nullptr;
         std::lock_guard const lock(preparing_);
-        if (ready_.load(std::memory_order_relaxed)) return;
-        T const* const weights = parameters_.data();
-        T* const to = const_cast<T*>(prepared_.data());
-        for (auto const& each : convolutions_) each.prepare(*device_, weights, to);
-        for (auto const& each : blocks_) each.prepare(*device_, weights, to);
-        ready_.store(true, std::memory_order_release);
+        if (state_.load(std::memory_order_relaxed) == weights_are::prepared) return prepared_.data();
+        if (prepared_.size() == 0) prepared_ = tensor<T, Backend>(*device_, {prepared_size_});
+        for (auto const& each : convolutions_) each.prepare(*device_, parameters_.data(), prepared_.data());
+        for (auto const& each : blocks_) each.prepare(*device_, parameters_.data(), prepared_.data());
+        state_.store(weights_are::prepared, std::memory_order_release);
+        return std::as_const(prepared_).data();
     }
 
     void evaluate(call_type const& c, output y) const {
@@ -336,6 +339,7 @@ private:
     void record(call_type const& c, tangent_type const& v, output y, output vy) {
         tape_->reset();
         waiting_ = c;
+        recorded_drop_ = dropped_;
         run(pass_over(*tape_, c.x.rows(), v.x.data() != nullptr ? v.x.rows() : 0), c, v, *tape_, true, y.data(), vy.data());
     }
 
@@ -343,7 +347,6 @@ private:
 
     /// The one pass behind all of them: y, with tangents vy of the first of.tangents rows, and with `keeps` everything that backward needs.
     void run(pass_type const& of, call_type const& c, tangent_type const& v, evaluation& in, bool keeps, T* y, T* vy) const {
-        prepare();
         embedding_->forward(of, condition(c), in.embedding);
         in.condition = of.take(of.n * condition_size_);
         project(of, of.n, in.embedding.e.data(), in.condition.data());
@@ -434,30 +437,30 @@ private:
         std::size_t const s = steps_.size() - 2;
         step const& before = steps_[s];
         auto const& conv = convolutions_.back();
-        T* const gradients = gradients_.data();
+        T* const into = gradients().data();
         in.gradients[s] = of.take(of.n * before.size());
         piece const u = of.take(of.n * before.size());
         conv.backward_input(*device_, of.weights, of.n, dy, nullptr, in.gradients[s].data());
         auto const memory = device_->scratch();
-        norm_->backward(*device_, *memory, of.weights, gradients, of.n, before.pixels, {in.results[s].data(), before.channels}, {},
+        norm_->backward(*device_, *memory, of.weights, into, of.n, before.pixels, {in.results[s].data(), before.channels}, {},
                         in.statistics.data(), in.gradients[s].data(), u.data(), {in.gradients[s].data(), before.channels}, {}, false);
-        conv.backward_weight(*device_, gradients, of.n, u.data(), dy);
-        conv.backward_bias(*device_, gradients, of.n, dy);
+        conv.backward_weight(*device_, into, of.n, u.data(), dy);
+        conv.backward_bias(*device_, into, of.n, dy);
     }
     void backward_step(pass_type const& of, std::size_t s, T const* network_x, evaluation& in, T* dcondition, T* network_dx) {
         step const& at = steps_[s];
         T const* const x = s == 0 ? network_x : in.results[s - 1].data();
         T* const dy = in.gradients[s].data();
-        T* const gradients = gradients_.data();
+        T* const into = gradients().data();
         if (at.what == kind::block) {
             backward_block(of, s, x, in, dcondition);
         } else if (at.what == kind::attention) {
-            attentions_[at.index].backward(of, gradients, x, in.attentions[at.index], dy);
+            attentions_[at.index].backward(of, into, x, in.attentions[at.index], dy);
             pass_on(of, s, in);
         } else {
             auto const& conv = convolutions_[at.index];
-            conv.backward_weight(*device_, gradients, of.n, x, dy);
-            conv.backward_bias(*device_, gradients, of.n, dy);
+            conv.backward_weight(*device_, into, of.n, x, dy);
+            conv.backward_bias(*device_, into, of.n, dy);
             if (at.what == kind::in) {
                 if (network_dx) conv.backward_input(*device_, of.weights, of.n, dy, nullptr, network_dx);
                 return;
@@ -489,7 +492,7 @@ private:
             in.gradients[joined] = of.take(of.n * steps_[joined].size());
             dx.b = in.gradients[joined].data();
         }
-        block.backward(of, gradients_.data(), inputs(s, x, in.results), in.condition.data() + first, condition_size_, in.blocks[at.index],
+        block.backward(of, gradients().data(), inputs(s, x, in.results), in.condition.data() + first, condition_size_, in.blocks[at.index],
                        dy, dx, add, dcondition + first);
         in.blocks[at.index] = {};
         if (!add && same) in.gradients[s - 1] = std::move(in.gradients[s]);
@@ -502,15 +505,15 @@ private:
     }
     void backward_condition(pass_type const& of, evaluation& in, T* dcondition) {
         index_t const size = embedding_->size();
-        T* const gradients = gradients_.data();
+        T* const into = gradients().data();
         device_->gemm(op::transposed, op::plain, condition_size_, size, of.n, T(1), dcondition, condition_size_, in.embedding.e.data(),
-                      size, T(1), gradients + condition_weight_, size);
+                      size, T(1), into + condition_weight_, size);
         device_->template reduce_columns<T>(of.n, condition_size_, layer::functor::element<T>{dcondition, condition_size_},
-                                            layer::functor::add_to<T>{gradients + condition_bias_});
+                                            layer::functor::add_to<T>{into + condition_bias_});
         piece const de = of.take(of.n * size);
         device_->gemm(op::plain, op::plain, of.n, size, condition_size_, T(1), dcondition, condition_size_, of.weights + condition_weight_,
                       size, T(0), de.data(), size);
-        embedding_->backward(of, gradients, in.embedding, de.data());
+        embedding_->backward(of, into, in.embedding, de.data());
     }
 
     Backend* device_;
@@ -525,12 +528,13 @@ private:
     std::vector<std::string> block_names_;
     std::vector<index_t> condition_of_block_;
     index_t condition_size_ = 0, condition_weight_ = 0, condition_bias_ = 0, prepared_size_ = 0;
-    tensor<T, Backend> parameters_, gradients_, prepared_;
-    std::optional<random_key> dropped_;
+    tensor<T, Backend> parameters_, gradients_;
+    mutable tensor<T, Backend> prepared_;
+    std::optional<random_key> dropped_, recorded_drop_;
     call_type waiting_;
     std::unique_ptr<evaluation> tape_;
     mutable lender<evaluation> evaluations_;
-    mutable std::atomic<bool> ready_ = false;
+    mutable std::atomic<weights_are> state_ = weights_are::changed;
     mutable std::mutex preparing_;
 };
 

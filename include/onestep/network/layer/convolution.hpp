@@ -11,8 +11,8 @@ namespace onestep::layer {
 /// Its weight has PyTorch's name and extents, [out, in, kernel, kernel], and lies in memory as [kernel, kernel, in, out]. Initial weights
 /// are normal with deviation gain / sqrt(kernel^2 in), biases zero. Gradients of parameters add, gradients of x overwrite.
 ///
-/// What the backend makes of weights before it can use them lies in a buffer of the network: `prepare` fills this layer's part of it, and
-/// must be called again when the weights have changed.
+/// What the backend makes of weights before it can use them may lie in a buffer of the network: `prepare` fills this layer's part of it, and
+/// must be called again when the weights have changed. Where that buffer is null, a layer does it on its own each time.
 template <class T, backend Backend> class convolution {
 public:
     convolution() = default;
@@ -34,12 +34,12 @@ public:
     /// y = x * w + bias + more. `more.bias` is not looked at; more.residual may be y.
     void forward(Backend& device, T const* weights, T const* prepared, index_t n, T const* x, added<T> more, T* y) const {
         more.bias = weights + bias_;
-        way_.forward(device, n, x, weights + weight_, prepared + prepared_, more, y);
+        convolve(device, weights, prepared, n, x, more, y);
     }
     /// vy = vx * w + more, without the bias.
     void tangent(Backend& device, T const* weights, T const* prepared, index_t n, T const* vx, added<T> more, T* vy) const {
         more.bias = nullptr;
-        way_.forward(device, n, vx, weights + weight_, prepared + prepared_, more, vy);
+        convolve(device, weights, prepared, n, vx, more, vy);
     }
     /// dx = gradient of x + residual (null: nothing; it may be dx). Where x is doubled, of the fine x.
     void backward_input(Backend& device, T const* weights, index_t n, T const* dy, T const* residual, T* dx) const {
@@ -58,6 +58,14 @@ public:
     }
 
 private:
+    void convolve(Backend& device, T const* weights, T const* prepared, index_t n, T const* x, added<T> const& more, T* y) const {
+        if (prepared) return way_.forward(device, n, x, weights + weight_, prepared + prepared_, more, y);
+        auto const memory = device.scratch();
+        T* const own = memory->template take<T>(way_.prepared_size());
+        way_.prepare(device, weights + weight_, own);
+        way_.forward(device, n, x, weights + weight_, own, more, y);
+    }
+
     convolution_shape at_{};
     convolution_on<T, Backend> way_;
     index_t weight_ = 0, bias_ = 0, prepared_ = 0;
