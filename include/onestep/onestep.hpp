@@ -9,8 +9,11 @@
 #endif
 #include "backend/random_fill.hpp"
 #include "backend/spherical.hpp"
+#include "evaluation/centred.hpp"
 #include "evaluation/energy_distance.hpp"
+#include "evaluation/feature_moments.hpp"
 #include "evaluation/likelihood.hpp"
+#include "evaluation/precision_recall.hpp"
 #include "evaluation/sliced_wasserstein.hpp"
 #include "evaluation/straightness.hpp"
 #include "model/consistency_model.hpp"

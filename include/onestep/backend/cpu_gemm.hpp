@@ -6,16 +6,16 @@
 ///     host::gemm_plan<T> const plan(threads, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 ///     for (index_t i = 0; i < plan.count(); ++i) plan(i);
 ///
-/// On targets with AVX2 or AVX-512 and a compiler with GCC's vector extensions, an item runs the kernels of this file:
-/// a tile of C stays in registers (6 x 16 floats with AVX2, 12 x 32 with AVX-512) while one panel of B, packed by the
-/// item itself on its stack, is read from the first-level cache (the scheme of Goto and van de Geijn, "Anatomy of
-/// high-performance matrix multiplication", 2008, with B packed one panel at a time). Every element of C is one chain of
-/// fused multiply-adds over k, restarted every `gemm_depth` steps (one chain a lane where C has at most four rows or
-/// columns and both factors are contiguous over k), wherever its block begins: the bits of a product depend on extents,
-/// strides and target, never on the number of threads. A thread allocates its room for a block of A once (256 KiB for
+/// With a compiler that has GCC's vector extensions an item runs the kernels of this file, whose vectors are as long as the
+/// target's: a tile of C stays in registers (12 x 32 floats with AVX-512, 6 x 16 with AVX2, 6 x 8 elsewhere) while one panel of
+/// B, packed by the item itself on its stack, is read from the first-level cache (the scheme of Goto and van de Geijn, "Anatomy
+/// of high-performance matrix multiplication", 2008, with B packed one panel at a time). Every element of C is one chain of
+/// multiply-adds over k (fused where the target can), restarted every `gemm_depth` steps (one chain a lane where C has at most
+/// four rows or columns and both factors are contiguous over k), wherever its block begins: the bits of a product depend on
+/// extents, strides and target, never on the number of threads. A thread allocates its room for a block of A once (256 KiB for
 /// float), and threads never wait for each other.
 ///
-/// Elsewhere, or if ONESTEP_EIGEN_GEMM is defined, the items are the Eigen tiles of host_gemm.hpp; those may allocate.
+/// With other compilers, or if ONESTEP_EIGEN_GEMM is defined, the items are the Eigen tiles of host_gemm.hpp; those may allocate.
 ///
 /// With ONESTEP_EXTERN_GEMM defined everywhere and ONESTEP_INSTANTIATE_GEMM in one file, only that file compiles kernels.
 #include <algorithm>
@@ -29,7 +29,7 @@
 #include "concept.hpp"
 
 #if defined(__GNUC__) && !defined(ONESTEP_EIGEN_GEMM) && defined(__has_builtin)
-#if defined(__AVX2__) && defined(__FMA__) && __has_builtin(__builtin_shufflevector)
+#if __has_builtin(__builtin_shufflevector)
 #define ONESTEP_VECTOR_GEMM 1
 #endif
 #endif
@@ -47,8 +47,10 @@ inline constexpr index_t row_unit = 1;
 
 #if defined(__AVX512F__)
 inline constexpr int gemm_vector_bytes = 64, gemm_tile_height = 12;
-#else
+#elif defined(__AVX__)
 inline constexpr int gemm_vector_bytes = 32, gemm_tile_height = 6;
+#else
+inline constexpr int gemm_vector_bytes = 16, gemm_tile_height = 6;
 #endif
 /// Steps over k between two visits of C: a panel of B and the rows of A that meet it fill the first-level cache.
 inline constexpr index_t gemm_depth = 256;

@@ -1,6 +1,6 @@
 #pragma once
-/// Matrix products by Eigen, for targets on which cpu_gemm.hpp has no kernels of its own. The only header that includes
-/// Eigen.
+/// Matrix products by Eigen, for compilers with which cpu_gemm.hpp has no kernels of its own. The only header of
+/// the library but evaluation/frechet.hpp that includes Eigen.
 ///
 /// C is cut into tiles of fixed size and each tile is one single-threaded Eigen product, so a result depends on the
 /// extents alone and never on the number of threads. Eigen allocates room for its packed factors when they are large.

@@ -140,6 +140,14 @@ template <class T> T* room(index_t elements) {
 /// Distance between the P * P matrices of one task: a cache line more than they need, lest they all fall into the same few sets of a cache.
 template <class T> index_t spaced(index_t elements) { return elements + 64 / static_cast<index_t>(sizeof(T)); }
 
+/// Distance between the rows of a matrix with so many columns: whole vectors, and not a multiple of 1 KiB, so that the rows of a tile do
+/// not drive each other out of the first-level cache.
+template <class T> index_t row_length(index_t columns) {
+    constexpr index_t lanes = gemm_register<T>::size;
+    index_t const length = (columns + lanes - 1) / lanes * lanes;
+    return length * static_cast<index_t>(sizeof(T)) % 1024 == 0 ? length + lanes : length;
+}
+
 /// The first `count` lanes, the others 0.
 template <class T> vec<T> load_part(T const* p, index_t count) {
     T part[gemm_register<T>::size] = {};
@@ -310,9 +318,9 @@ template <class T, int M> void output_tiles(winograd_product<T> const& task, T c
 }  // namespace winograd
 
 template <class T, int M> void run(winograd_product<T> const& task) {
-    constexpr index_t lanes = gemm_register<T>::size, panel = winograd_panel<T>, squared = (M + 2) * (M + 2);
+    constexpr index_t panel = winograd_panel<T>, squared = (M + 2) * (M + 2);
     winograd_extents const& at = task.at;
-    index_t const tiles = task.tile_end - task.tile, v_row = (at.in + lanes - 1) / lanes * lanes,
+    index_t const tiles = task.tile_end - task.tile, v_row = winograd::row_length<T>(at.in),
                   m_row = (task.panel_end - task.panel) * panel, v_spacing = winograd::spaced<T>(tiles * v_row),
                   m_spacing = winograd::spaced<T>(tiles * m_row), panels = in_panels<T>(at.out) / panel;
     T* const v = winograd::room<T>(squared * (v_spacing + m_spacing));

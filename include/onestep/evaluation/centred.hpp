@@ -1,7 +1,5 @@
 #pragma once
 /// Features with a common point taken off, in double, on the backend where they lie.
-#include <type_traits>
-
 #include "samples.hpp"
 
 namespace onestep {
@@ -29,9 +27,7 @@ template <class T> struct take_off {
 namespace evaluation {
 
 /// A sample set as a view of constant elements.
-template <sample_set X> auto view_of(X const& x) {
-    return view<typename X::value_type const, typename X::backend_type>(x);
-}
+template <sample_set X> auto view_of(X const& x) { return view<typename X::value_type const, typename X::backend_type>(x); }
 
 /// The mean of all samples, element by element, [d].
 template <class T, class Backend> tensor<double, Backend> mean_of(view<T const, Backend> x) {

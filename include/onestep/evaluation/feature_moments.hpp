@@ -1,5 +1,6 @@
 #pragma once
 /// Mean and covariance of features: what a Frechet distance compares.
+#include <cmath>
 #include <string>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #pragma once
 /// The one training pass behind every objective.
+#include "../network/dropping.hpp"
 #include "learned_weight.hpp"
 
 namespace onestep {
@@ -98,6 +99,7 @@ template <class Target, class T, class Backend> struct accumulate_with {
 ///
 ///     build the problem -> network forward -> one pass for residual, loss and dL/dF -> network backward
 ///
+/// Networks with dropout drop during the call, model and target the same activations; a teacher inside the objective drops none.
 /// A distance whose slope depends on the residual's norm takes a second pass over F. `key` addresses all randomness of
 /// the step, and key.step is the training step that curricula go by. Scratch memory comes from the backend's pool: a warm call
 /// allocates nothing. Throws what the objective and the network throw, before any gradient is touched; a loss that is not finite is
@@ -118,6 +120,7 @@ loss_value accumulate(Objective const& objective, Model&& model, batch<T, Backen
     if (data.labels.data() != nullptr) require_shape("accumulate", "labels", data.labels, {data.x0.rows()});
     Backend& device = data.x0.backend();
     auto const memory = device.scratch();
+    dropping const student(model.network(), key), older(with.target.network(), key);
     index_t const n = data.x0.rows(), d = data.x0.cols();
     auto const build = [&] {
         if constexpr (builds_with_target<Objective, model_type, Target, T, Backend>)
