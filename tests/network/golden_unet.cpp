@@ -15,6 +15,12 @@ namespace {
 using test::backend_type;
 using test::device;
 
+#if defined(ONESTEP_TEST_BACKEND_GPU)
+constexpr char const* file_name = "unet_from_gpu.safetensors";
+#else
+constexpr char const* file_name = "unet_from_onestep.safetensors";
+#endif
+
 template <class N> std::vector<N> words(std::string const& text) {
     std::istringstream in(text);
     std::vector<N> list;
@@ -120,6 +126,39 @@ TEST_CASE("unet: a file has as many weights as the network") {
         for (std::string const& name : c.file.names()) weights += name.starts_with("weight.");
         CHECK(weights == std::distance(c.net.names().begin(), c.net.names().end()));
     }
+}
+
+TEST_CASE("unet: writes its weights as PyTorch has them") {
+    // The file stays where the tests run: tests/golden/network/unet.py --check lets PyTorch load it and compare y.
+    compared<float> source("unet_two_times", accuracy::exact);
+    unet_options options = source.net.options();
+    options.zero_output = false;
+    unet<float, backend_type> net(device(), options);
+    fill_normal(net.parameters(), random_key{11}.at(draw::user), 0.2);
+    net(source.x, source.t, source.s, source.labels, source.y);
+    std::string const path = file_name;
+
+    auto const flat = to_host(net.parameters());
+    std::vector<std::vector<float>> values;
+    safetensors_writer writer;
+    for (parameter const& p : net.names()) values.push_back(to_named(p, flat));
+    auto each = values.begin();
+    for (parameter const& p : net.names()) writer.add("weight." + p.name, p.extents, *each++);
+    auto const x = source.x.to_host(), t = source.t.to_host(), s = source.s.to_host(), y = source.y.to_host();
+    auto const labels = source.labels.to_host();
+    writer.add("x", source.x.shape(), x);
+    writer.add("t", source.t.shape(), t);
+    writer.add("s", source.s.shape(), s);
+    writer.add("y", source.y.shape(), y);
+    writer.add("labels", source.labels.shape(), labels);
+    for (auto const& [key, text] : source.file.metadata()) writer.metadata(key, text);
+    writer.save(path);
+
+    auto const written = safetensors_file::read(path);
+    std::vector<float> again(flat.size());
+    for (parameter const& p : net.names()) from_named(p, written.get<float>("weight." + p.name).values, again);
+    CHECK(again == flat);
+    CHECK(written.extents("weight.in.weight") == std::vector<std::uint64_t>{8, 3, 3, 3});
 }
 
 }  // namespace
