@@ -12,11 +12,12 @@
 
 namespace onestep {
 
-/// How exactly convolutions are computed. Rounding of y in float, as a share of its root mean square, for normal inputs:
+/// How exactly convolutions are computed. The rounding of y in float, normal inputs, as a share of y's root mean square; as measured over
+/// the shapes of the reference networks (docs/unet.md). In double all three are good to 1e-14.
 enum class accuracy {
-    fast,      ///< Winograd F(4x4, 3x3) where it is faster: 1e-6 to 3e-6 (largest single error about 4e-5)
-    balanced,  ///< Winograd F(2x2, 3x3): 5e-7
-    exact,     ///< sums of products as they stand: 5e-7
+    fast,      ///< Winograd F(4x4, 3x3) where it is faster: 2e-6 to 4e-6, the largest single error 5e-5
+    balanced,  ///< Winograd F(2x2, 3x3): 3e-7 to 5e-7, the largest 3e-6
+    exact,     ///< the sums as they are written: 3e-7, the largest 2e-6
 };
 
 /// A convolution of one image. 1x1 kernels and odd extents included.
@@ -57,7 +58,8 @@ template <class T> struct gather_patches {
     T* to;
     ONESTEP_HD void operator()(index_t row, index_t c) const {
         index_t const pixel = row / at.taps(), tap = row % at.taps(), across = at.out_width(), line = pixel / across, reach = at.kernel / 2;
-        index_t const y = at.stride * (line % at.out_height()) + tap / at.kernel - reach, xx = at.stride * (pixel % across) + tap % at.kernel - reach;
+        index_t const y = at.stride * (line % at.out_height()) + tap / at.kernel - reach,
+                      xx = at.stride * (pixel % across) + tap % at.kernel - reach;
         bool const inside = y >= 0 && y < at.height && xx >= 0 && xx < at.width;
         index_t const down = at.doubled ? 2 : 1, image = line / at.out_height();
         T const value = x[(inside ? ((image * (at.height / down) + y / down) * (at.width / down) + xx / down) * at.in : 0) + c];
@@ -77,7 +79,7 @@ template <class T, int Kernel> struct sum_patches {
             for (int kx = 0; kx < Kernel; ++kx) {
                 index_t const oy = y + Kernel / 2 - ky, ox = x + Kernel / 2 - kx;
                 bool const part = oy >= 0 && ox >= 0 && oy % at.stride == 0 && ox % at.stride == 0 && oy / at.stride < at.out_height() &&
-                    ox / at.stride < at.out_width();
+                                  ox / at.stride < at.out_width();
                 index_t const pixel = (image * at.out_height() + oy / at.stride) * at.out_width() + ox / at.stride;
                 T const value = from[(part ? (pixel * Kernel * Kernel + ky * Kernel + kx) * at.in : 0) + c];
                 sum += part ? value : T(0);
@@ -215,8 +217,9 @@ public:
             device.gemm(op::plain, op::transposed, count * at_.out_pixels(), at_.taps() * at_.in, at_.out, T(1), dy + first * y_size(),
                         at_.out, w, at_.out, T(0), part, at_.taps() * at_.in);
             auto const sum = [&]<int Kernel>(std::integral_constant<int, Kernel>) {
-                device.for_each_pair(count * at_.pixels(), at_.in,
-                                     functor::sum_patches<T, Kernel>{at_, part, residual ? residual + first * fine : nullptr, dx + first * fine});
+                device.for_each_pair(
+                    count * at_.pixels(), at_.in,
+                    functor::sum_patches<T, Kernel>{at_, part, residual ? residual + first * fine : nullptr, dx + first * fine});
             };
             if (at_.kernel == 3) sum(std::integral_constant<int, 3>{});
             else sum(std::integral_constant<int, 1>{});
