@@ -4,7 +4,6 @@
 
 #include "counting_allocator.hpp"
 #include "network/values.hpp"
-#include "test_backend.hpp"
 
 namespace onestep {
 namespace {
@@ -29,9 +28,9 @@ struct trained {
         layer.input_gradient(device, n, dy.data(), w.data(), nullptr, dx.data());
         layer.weight_gradient(device, n, x.data(), dy.data(), dw.data());
     }
-    std::vector<std::uint64_t> bits() {
+    std::vector<std::vector<float>> results() {
         step();
-        return {test::hash(y.to_host()), test::hash(dx.to_host()), test::hash(dw.to_host())};
+        return {y.to_host(), dx.to_host(), dw.to_host()};
     }
 };
 
@@ -45,8 +44,8 @@ constexpr struct {
 TEST_CASE("convolution: the number of threads changes no bit") {
     for (auto const& c : cases)
         for (accuracy const how : {accuracy::fast, accuracy::balanced, accuracy::exact}) {
-            auto const expected = trained(1, c.at, c.n, how).bits();
-            for (int threads : {2, 3, 7}) CHECK(trained(threads, c.at, c.n, how).bits() == expected);
+            auto const expected = trained(1, c.at, c.n, how).results();
+            for (int threads : {2, 3, 7}) CHECK(trained(threads, c.at, c.n, how).results() == expected);
         }
 }
 

@@ -1,10 +1,11 @@
-// A U-Net in training: it learns a few images by heart, goes on bit for bit where it was stopped, and drops activations as the trainer says.
+// A U-Net in training: it learns a few images by heart, goes on bit for bit where it was stopped, and drops activations as the trainer
+// says.
 #include <onestep/backend/cpu.hpp>
 #include <onestep/backend/random_fill.hpp>
+#include <onestep/model/flow_map_model.hpp>
 #include <onestep/network/unet.hpp>
 #include <onestep/objective/flow_matching.hpp>
 #include <onestep/objective/mean_flow.hpp>
-#include <onestep/model/flow_map_model.hpp>
 #include <onestep/process/rectified_flow.hpp>
 #include <onestep/sampler/heun.hpp>
 #include <onestep/sampler/jump.hpp>
@@ -14,7 +15,6 @@
 #include <doctest/doctest.h>
 
 #include "../io/scratch.hpp"
-#include "test_backend.hpp"
 
 using namespace onestep;
 
@@ -65,14 +65,16 @@ TEST_CASE("end to end: slow: a small U-Net learns eight images by heart and draw
     model flow{net, rectified_flow{}, velocity{}};
     trainer run{flow, flow_matching{}, adam{.rate = 3e-3}, {.batch = 32, .ema = 0.99, .seed = 1}, cosine_rate{.steps = 300, .warmup = 20}};
     run.run(data, 300);
-    auto const images = data.to_host(), drawn = sample(run.averaged(), heun{.steps = 25}, normal<float>(device, {48, 8, 8, 1}, 5)).to_host();
+    auto const images = data.to_host(),
+               drawn = sample(run.averaged(), heun{.steps = 25}, normal<float>(device, {48, 8, 8, 1}, 5)).to_host();
     double worst = 0, mean = 0;
     std::vector<bool> seen(8, false);
     for (std::size_t row = 0; row < 48; ++row) {
         double const distance = distance_to_nearest(drawn, row, images);
         worst = std::max(worst, distance), mean += distance / 48;
         for (std::size_t i = 0; i < 8; ++i) {
-            std::vector<float> const one(images.begin() + static_cast<std::ptrdiff_t>(64 * i), images.begin() + static_cast<std::ptrdiff_t>(64 * i + 64));
+            std::vector<float> const one(images.begin() + static_cast<std::ptrdiff_t>(64 * i),
+                                         images.begin() + static_cast<std::ptrdiff_t>(64 * i + 64));
             double sum = 0;
             for (std::size_t k = 0; k < 64; ++k) sum += std::pow(double(drawn[row * 64 + k]) - double(one[k]), 2) / 64;
             if (sum < 0.1) seen[i] = true;
@@ -100,7 +102,7 @@ TEST_CASE("end to end: a U-Net's training goes on bit for bit, for any number of
         auto all = to_host(net.parameters());
         auto const averaged = to_host(run.averaged().network().parameters());
         all.insert(all.end(), averaged.begin(), averaged.end());
-        return test::hash(all);
+        return all;
     };
     auto const whole = after(1, 6, false);
     after(2, 3, false);
@@ -117,7 +119,9 @@ TEST_CASE("end to end: dropout belongs to training, with one mask for student an
     device.copy(net.parameters().data(), net.names().size(), plain.parameters().data());
     auto const data = eight_images(device);
     flow_of<unet<float, cpu>> const flow(net, {}, {}), whole(plain, {}, {});
-    auto const loss = [&](auto& model, std::uint64_t step) { return accumulate(flow_matching{}, model, data.view(), random_key{1, step}).plain; };
+    auto const loss = [&](auto& model, std::uint64_t step) {
+        return accumulate(flow_matching{}, model, data.view(), random_key{1, step}).plain;
+    };
     CHECK(loss(flow, 1) == loss(flow, 1));
     CHECK(loss(flow, 1) != loss(whole, 1));
     // Outside of a step nothing is dropped.

@@ -1,13 +1,11 @@
 #include <doctest/doctest.h>
-#include <onestep/backend/cpu.hpp>
 #include <onestep/network/check.hpp>
 #include <onestep/network/conditioned.hpp>
 #include <onestep/network/unet.hpp>
 
 #include <thread>
 
-#include "counting_allocator.hpp"
-#include "network/values.hpp"
+#include "network/unets.hpp"
 #include "test_backend.hpp"
 
 namespace onestep {
@@ -15,69 +13,11 @@ namespace {
 
 using test::backend_type;
 using test::device;
+using test::disturb;
+using test::variant;
+using test::variants;
 
-/// Small networks that have between them every option.
-struct variant {
-    char const* what;
-    unet_options options;
-};
-std::vector<variant> variants() {
-    unet_options plain;
-    plain.data = {8, 4, 2};
-    plain.width = 8;
-    plain.multipliers = {1, 2};
-    plain.blocks = 1;
-    plain.attention = {4};
-    plain.head_channels = 8;
-    plain.groups = 4;
-    plain.time = {time_features::kind::sinusoidal, 8, 10};
-    unet_options scaled = plain;
-    scaled.scaled = true;
-    scaled.second_time = true;
-    scaled.classes = 3;
-    scaled.blocks = 2;
-    scaled.attention = {};
-    unet_options deep = plain;
-    deep.data = {12, 12, 1};
-    deep.multipliers = {1, 1, 2};
-    deep.attention = {12, 3};
-    deep.embedding = 12;
-    deep.time = {time_features::kind::fourier, 6, 0.3};
-    unet_options odd = plain;
-    odd.data = {7, 5, 3};
-    odd.width = 17;
-    odd.multipliers = {1};
-    odd.attention = {7};
-    odd.head_channels = 17;
-    odd.groups = 16;  // one group: with one for each channel nothing that is added to a channel would be seen
-    odd.dropout = 0.2;
-    unet_options point = plain;
-    point.data = {1, 1, 1};
-    point.multipliers = {2};
-    point.attention = {1};
-    unet_options wide = plain;
-    wide.data = {8, 8, 1};
-    wide.width = 32;
-    wide.convolutions = accuracy::balanced;
-    wide.zero_output = false;
-    return {{"plain", plain}, {"scaled, two times, labels", scaled}, {"three levels", deep}, {"odd", odd}, {"one pixel", point},
-            {"wide", wide}};
-}
-
-/// Parameters that are not zero anywhere.
-template <class Net> void disturb(Net& net, double deviation = 0.1) {
-    auto const all = to_host(net.parameters());
-    auto const other = test::along(all, deviation, test::normals<scalar_of<Net>>(net.parameters().size(), 77));
-    net.parameters().backend().upload(other.data(), net.parameters().size(), net.parameters().data());
-}
-template <class T, class Backend = backend_type> struct batch_of {
-    batch_of(Backend& on, index_t n, shape const& data)
-        : x(on, {n, data[0], data[1], data[2]}, test::normals<T>(n * data.size(), 1)),
-          v(on, x.shape(), test::normals<T>(n * data.size(), 2)), dy(on, x.shape(), test::normals<T>(n * data.size(), 3)), y(on, x.shape()),
-          vy(on, x.shape()), dx(on, x.shape()), t(on, {n}, test::normals<T>(n, 4, 0.2)), vt(on, {n}, test::normals<T>(n, 5)),
-          s(on, {n}, test::normals<T>(n, 6, 0.2)) {}
-    tensor<T, Backend> x, v, dy, y, vy, dx, t, vt, s;
-};
+template <class T> using batch = test::batch_of<T, backend_type>;
 
 TEST_CASE("unet: derivatives are exact in double and promises hold, for every option slow") {
     for (variant const& each : variants()) {
@@ -107,7 +47,7 @@ TEST_CASE("unet: the gradient of x is the transpose of the tangent along x") {
         CAPTURE(std::string(each.what));
         unet<double, backend_type> net(device(), options);
         disturb(net);
-        batch_of<double> b(device(), 3, options.data);
+        batch<double> b(device(), 3, options.data);
         tensor<double, backend_type> const still(device(), {3}, {0, 0, 0});
         net.jvp(b.x, b.v, b.t, still, b.y, b.vy);
         net.forward(b.x, b.t, b.y);
@@ -122,7 +62,7 @@ TEST_CASE("unet: starts as the zero function, unless its last layer is told not 
         if (options.second_time) continue;
         CAPTURE(std::string(each.what));
         unet<float, backend_type> const net(device(), options);
-        batch_of<float> b(device(), 2, options.data);
+        batch<float> b(device(), 2, options.data);
         net(b.x, b.t, b.y);
         CHECK((test::dot(b.y.to_host(), b.y.to_host()) == 0) == options.zero_output);
     }
@@ -155,7 +95,7 @@ TEST_CASE("unet: weights that change are noticed, wherever they came from") {
     options.width = 16;
     unet<float, backend_type> net(device(), options), other(device(), options);
     disturb(net);
-    batch_of<float> b(device(), 2, options.data);
+    batch<float> b(device(), 2, options.data);
     net(b.x, b.t, b.y);
     auto const before = b.y.to_host();
     disturb(net);
@@ -175,7 +115,7 @@ TEST_CASE("unet: dropout follows its key, is the same for two networks, and stop
     unet<float, backend_type> net(device(), options);
     disturb(net);
     unet<float, backend_type> other = net;
-    batch_of<float> b(device(), 3, options.data);
+    batch<float> b(device(), 3, options.data);
     auto const result = [&](auto& of) {
         of(b.x, b.t, b.y);
         return b.y.to_host();
@@ -201,7 +141,7 @@ TEST_CASE("unet: a row has the same bits alone and among others") {
         CAPTURE(std::string(each.what));
         unet<float, backend_type> net(device(), options);
         disturb(net);
-        batch_of<float> b(device(), 5, options.data);
+        batch<float> b(device(), 5, options.data);
         net(b.x, b.t, b.y);
         auto const together = b.y.to_host();
         for (index_t r = 0; r < 5; ++r) net(b.x.view().rows(r, 1), b.t.view().rows(r, 1), b.y.view().rows(r, 1));
@@ -213,52 +153,13 @@ TEST_CASE("unet: may be evaluated from several threads at once") {
     unet_options const options = variants()[0].options;
     unet<float, backend_type> net(device(), options);
     disturb(net);
-    batch_of<float> first(device(), 2, options.data), second(device(), 2, options.data), third(device(), 2, options.data);
+    batch<float> first(device(), 2, options.data), second(device(), 2, options.data), third(device(), 2, options.data);
     std::thread one([&] { net(first.x, first.t, first.y); }), two([&] { net(second.x, second.t, second.y); });
     one.join();
     two.join();
     net(third.x, third.t, third.y);
     CHECK(first.y.to_host() == third.y.to_host());
     CHECK(second.y.to_host() == third.y.to_host());
-}
-
-TEST_CASE("unet: the number of threads changes no bit of a training step") {
-    for (variant const& each : variants()) {
-        unet_options const& options = each.options;
-        if (options.second_time) continue;
-        CAPTURE(std::string(each.what));
-        std::vector<std::uint64_t> expected;
-        for (int threads : {1, 2, 5}) {
-            cpu on(threads);
-            unet<float, cpu> net(on, options);
-            disturb(net);
-            batch_of<float, cpu> b(on, 7, options.data);
-            net.forward_jvp(b.x, b.v.view().rows(0, 4), b.t, b.vt.view().rows(0, 4), b.y, b.vy);
-            net.backward(b.dy.view(), b.dx.view());
-            std::vector<std::uint64_t> const bits = {test::hash(b.y.to_host()), test::hash(to_host(b.vy.view().rows(0, 4))),
-                                                     test::hash(b.dx.to_host()), test::hash(to_host(net.gradients()))};
-            if (threads == 1) expected = bits;
-            CHECK(bits == expected);
-        }
-    }
-}
-
-TEST_CASE("unet: warm passes allocate nothing") {
-    cpu on(1);
-    unet_options const options = variants()[0].options;
-    unet<float, cpu> net(on, options);
-    batch_of<float, cpu> b(on, 4, options.data);
-    auto const step = [&] {
-        net(b.x, b.t, b.y);
-        net.forward_jvp(b.x, b.v.view().rows(0, 2), b.t, b.vt.view().rows(0, 2), b.y, b.vy);
-        net.backward(b.dy.view(), b.dx.view());
-        net.jvp(b.x, b.v, b.t, b.vt, b.y, b.vy);
-        net.parameters();
-    };
-    step(), step(), step();
-    std::size_t const before = test::allocations();
-    step();
-    CHECK(test::allocations() == before);
 }
 
 TEST_CASE("unet: refuses what it cannot be, and says why") {
@@ -288,7 +189,7 @@ TEST_CASE("unet: refuses what it cannot be, and says why") {
 TEST_CASE("unet: wrong calls are refused, and lose nothing") {
     unet_options const options = variants()[0].options;
     unet<float, backend_type> net(device(), options);
-    batch_of<float> b(device(), 2, options.data), other(device(), 3, options.data);
+    batch<float> b(device(), 2, options.data), other(device(), 3, options.data);
     CHECK_THROWS_WITH_AS(net.backward(b.dy), "shape_error: unet: backward was given dy [2, 8, 4, 2], no forward is waiting for it",
                          shape_error);
     net.forward(b.x, b.t, b.y);
