@@ -192,21 +192,26 @@ def write_between_marks(what, lines):
     page.write_text(before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1])
 
 
-def write_page(entries, sides, threads):
-    builds = "; ".join(dict.fromkeys(side.about["build"] for side in sides))
-    lines = [f"{processor()}, {threads} threads. {builds}.", ""]
-    for titles in (["torch eager", "torch compile"], ["diffusers"], unet_peers):
-        lines += [*table(entries, titles), ""]
-    lines.pop()
-    if not all(entry["quiet"] for entry in entries):
-        lines += ["", busy]
-    write_between_marks("table", lines)
+def write_page(entries, known, threads):
+    """Rewrites the tables whose rows have all been measured: that of U-Nets for this number of threads, and those of everything else."""
+    measured = {entry["name"] for entry in entries}
+    for mark, of_unets, columns in (("table", False, [["torch eager", "torch compile"], ["diffusers"]]), (f"unet_{threads}", True, [unet_peers])):
+        if not {name for name in known if name.startswith("unet") == of_unets} <= measured | {costs}:
+            continue
+        rows = [entry for entry in entries if entry["name"].startswith("unet") == of_unets]
+        builds = "; ".join(dict.fromkeys(build for entry in rows for build in (entry["ours_build"], entry["peer_build"])))
+        lines = [f"{processor()}, {threads} thread{'s' if threads > 1 else ''}. {builds}."]
+        for titles in columns:
+            lines += ["", *table(rows, titles)]
+        if not all(entry["quiet"] for entry in rows):
+            lines += ["", busy]
+        write_between_marks(mark, lines)
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--peers", action="store_true", help="measure PyTorch and diffusers too (installs their wheels into build/peers-venv)")
-    options.add_argument("--only", metavar="NAME", help="measure this work alone, or those that a pattern like 'toy_*' fits; the tables in docs/benchmarks.md stay as they are")
+    options.add_argument("--only", metavar="NAME", help="measure this work alone, or those that a pattern like 'toy_*' fits; tables of docs/benchmarks.md that lack a row then stay as they are")
     options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--server", type=pathlib.Path, help="the onestep_peer_server to measure")
@@ -261,8 +266,8 @@ def main():
     if entries:
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(entries, indent=1) + "\n")
-        if given.only is None:
-            write_page(entries, sides, given.threads)
+        if given.peers:
+            write_page(entries, known, given.threads)
     for side in sides:
         side.close()
 

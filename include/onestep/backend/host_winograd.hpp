@@ -320,9 +320,9 @@ template <class T, int M> void output_tiles(winograd_product<T> const& task, T c
 template <class T, int M> void run(winograd_product<T> const& task) {
     constexpr index_t panel = winograd_panel<T>, squared = (M + 2) * (M + 2);
     winograd_extents const& at = task.at;
-    index_t const tiles = task.tile_end - task.tile, v_row = winograd::row_length<T>(at.in),
-                  m_row = (task.panel_end - task.panel) * panel, v_spacing = winograd::spaced<T>(tiles * v_row),
-                  m_spacing = winograd::spaced<T>(tiles * m_row), panels = in_panels<T>(at.out) / panel;
+    index_t const tiles = task.tile_end - task.tile, v_row = winograd::row_length<T>(at.in), m_row = (task.panel_end - task.panel) * panel,
+                  v_spacing = winograd::spaced<T>(tiles * v_row), m_spacing = winograd::spaced<T>(tiles * m_row),
+                  panels = in_panels<T>(at.out) / panel;
     T* const v = winograd::room<T>(squared * (v_spacing + m_spacing));
     T* const m = v + squared * v_spacing;
     winograd::input_tiles<T, M>(task, v, v_row, v_spacing);
@@ -512,8 +512,8 @@ public:
 private:
     /// Tiles whose products one sum takes: enough that adding the groups up costs little, few enough that several threads have one.
     static constexpr index_t tiles_per_group = 512, most_groups = 8;
-    /// With fewer tiles than this, threads divide the output channels, and each reads its part of the weights only.
-    static constexpr index_t few_tiles = 64;
+    /// With fewer tiles a thread than this, threads divide the output channels.
+    static constexpr index_t least_tiles = 24;
 
     void transform(Host& device, winograd_weights<T> const& all) const {
         index_t const blocks = (all.in + lanes - 1) / lanes, shares = std::min<index_t>(blocks, 4 * device.threads());
@@ -528,8 +528,13 @@ private:
         if (tiles == 0) return;
         index_t const most = at.in + at.out <= 160 ? 24 : 48;
         index_t rows = (tiles + most - 1) / most, columns = 1;
-        if (tiles <= few_tiles) columns = std::min(panels, (threads + rows - 1) / rows);
-        else rows = std::min((rows + threads - 1) / threads * threads, tiles);
+        if (tiles >= threads * least_tiles) {
+            rows = std::min((rows + threads - 1) / threads * threads, tiles);
+        } else {  // each thread reads its part of the weights only, and transforms all images; with many threads, a part of them
+            columns = std::min(panels, threads);
+            rows =
+                std::max((tiles + 63) / 64, std::min((threads + columns - 1) / columns, (tiles + least_tiles / 2 - 1) / (least_tiles / 2)));
+        }
         device.for_each_task(rows * columns, [&](index_t task) {
             index_t const i = task / columns, j = task % columns;
             run<T, M>(winograd_product<T>{at, x, transformed, more, y, tiles * i / rows, tiles * (i + 1) / rows, panels * j / columns,
