@@ -122,8 +122,10 @@ class UNetPeer(Peer):
         self.forget()
         command = [sys.executable, __file__, sys.argv[1], "memory", str(torch.get_num_threads())]
         variables = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        runs = range(int(words[1]))
-        measured = [float(subprocess.run(command, env=variables, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout) for _ in runs]
+        measured = []
+        for _ in range(int(words[1])):
+            child = subprocess.run(command, env=variables, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            measured.append(float(child.stdout))
         return {"name": words[0], "mebibytes": measured}
 
 

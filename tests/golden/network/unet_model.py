@@ -4,8 +4,8 @@
     y = net(x, t)                # x [n, c, h, w], t [n]
     y = net(x, t, s, labels)     # with second_time and classes; labels None: no label
 
-One convolution and an Upsample or stride lies between the levels, attention follows each residual block on feature maps of the given heights
-and lies between the two middle blocks. The parameters of a fresh network are those that training begins with.
+Levels are joined by one convolution, of stride 2 on the way down and of the doubled map on the way up. Attention follows each residual block
+on feature maps of the given heights and lies between the two middle blocks. A fresh network has the weights that training begins with.
 """
 
 import math
