@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures onestep, and with --peers PyTorch and diffusers beside it: the same work on the same cores, in turn. docs/benchmarks.md says how and why.
 
-    bench/run_bench.py [--peers] [--only NAME] [--threads 2] [--rounds 15] [--server PATH]
+    bench/run_bench.py [--peers] [--only NAME] [--without SIDE] [--threads 2] [--rounds 15] [--server PATH]
 """
 import argparse
 import fnmatch
@@ -212,6 +212,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--peers", action="store_true", help="measure PyTorch and diffusers too (installs their wheels into build/peers-venv)")
     options.add_argument("--only", metavar="NAME", help="measure this work alone, or those that a pattern like 'toy_*' fits; tables of docs/benchmarks.md that lack a row then stay as they are")
+    options.add_argument("--without", metavar="SIDE", action="append", default=[], help="leave this side out, 'U-Net compile' say: compilation takes minutes a row")
     options.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--server", type=pathlib.Path, help="the onestep_peer_server to measure")
@@ -228,7 +229,7 @@ def main():
         for title in unet_peers:
             commands[title] = [environment / "bin" / "python", peers / "torch_unet.py", title.split()[1]]
         commands["diffusers"] = [environment / "bin" / "python", peers / "diffusers_peer.py"]
-    sides = [Side(title, command, given.threads) for title, command in commands.items()]
+    sides = [Side(title, command, given.threads) for title, command in commands.items() if title not in given.without]
     ours = sides[0]
 
     alone = [name for name in ours.about["names"] if name not in (unit, *minima)]

@@ -63,8 +63,8 @@ TEST_CASE("end to end: slow: a small U-Net learns eight images by heart and draw
     auto const data = eight_images(device);
     unet net(device, small());
     model flow{net, rectified_flow{}, velocity{}};
-    trainer run{flow, flow_matching{}, adam{.rate = 3e-3}, {.batch = 32, .ema = 0.99, .seed = 1}, cosine_rate{.steps = 300, .warmup = 20}};
-    run.run(data, 300);
+    trainer run{flow, flow_matching{}, adam{.rate = 3e-3}, {.batch = 32, .ema = 0.99, .seed = 1}, cosine_rate{.steps = 200, .warmup = 20}};
+    run.run(data, 200);
     auto const images = data.to_host(),
                drawn = sample(run.averaged(), heun{.steps = 25}, normal<float>(device, {48, 8, 8, 1}, 5)).to_host();
     double worst = 0, mean = 0;
@@ -148,8 +148,8 @@ TEST_CASE("end to end: slow: objectives with derivatives train a U-Net with two 
         return mean;
     };
     double const before = far(flow);
-    trainer run{flow, mean_flow{}, adam{.rate = 2e-3}, {.batch = 16, .ema = 0.98, .seed = 1}, cosine_rate{.steps = 400, .warmup = 20}};
-    run.run(data, 400);
+    trainer run{flow, mean_flow{}, adam{.rate = 2e-3}, {.batch = 16, .ema = 0.98, .seed = 1}, cosine_rate{.steps = 300, .warmup = 20}};
+    run.run(data, 300);
     double const after = far(run.averaged());
     MESSAGE("mean squared distance of a drawing in one step to the nearest image: " << before << " before, " << after << " after");
     CHECK(after < 0.2 * before);

@@ -27,14 +27,14 @@ struct convolution_shape {
     int stride = 1;        ///< 1 or 2
     bool doubled = false;  ///< x has half the height and width and every pixel of it counts as 2 x 2 (height and width are even)
 
-    index_t out_height() const { return (height + stride - 1) / stride; }
-    index_t out_width() const { return (width + stride - 1) / stride; }
-    index_t pixels() const { return height * width; }
-    index_t out_pixels() const { return out_height() * out_width(); }
-    index_t taps() const { return index_t(kernel) * kernel; }
-    index_t weights() const { return taps() * in * out; }
+    ONESTEP_HD index_t out_height() const { return (height + stride - 1) / stride; }
+    ONESTEP_HD index_t out_width() const { return (width + stride - 1) / stride; }
+    ONESTEP_HD index_t pixels() const { return height * width; }
+    ONESTEP_HD index_t out_pixels() const { return out_height() * out_width(); }
+    ONESTEP_HD index_t taps() const { return index_t(kernel) * kernel; }
+    ONESTEP_HD index_t weights() const { return taps() * in * out; }
     /// Elements of one image of x.
-    index_t x_size() const { return (doubled ? pixels() / 4 : pixels()) * in; }
+    ONESTEP_HD index_t x_size() const { return (doubled ? pixels() / 4 : pixels()) * in; }
 };
 
 /// What is added to a convolution in the pass that stores it. Null: nothing.

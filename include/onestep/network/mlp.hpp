@@ -12,7 +12,8 @@
 
 #include "../backend/arena.hpp"
 #include "../backend/fill.hpp"
-#include "concept.hpp"
+#include "interface.hpp"
+#include "layer/one_hot.hpp"
 #include "layer/residual_block.hpp"
 #include "layer/time_embedding.hpp"
 
@@ -43,27 +44,24 @@ struct mlp_options {
     friend bool operator==(mlp_options const&, mlp_options const&) = default;
 };
 
-namespace functor {
-/// one_hot(r, c) = 1 where c is the label of row r (the last column where there are no labels).
-template <class T> struct one_hot {
-    std::int32_t const* labels;
-    T* out;
-    index_t cols;
-    ONESTEP_HD void operator()(index_t r, index_t c) const { out[r * cols + c] = c == (labels ? labels[r] : cols - 1) ? T(1) : T(0); }
-};
-}  // namespace functor
-
 /// A multilayer perceptron with residual blocks: forward, backward and exact forward-mode derivatives.
 ///
 /// It starts as the zero function (its last layer and each block's second layer start at zero). All parameters lie in
 /// one flat buffer, gradients in another; activations in an arena that stops growing after the first passes. One
 /// object may be evaluated, net(x, t, y), from many threads at once; forward and backward belong to one thread.
 /// A copy owns its own parameters and gradients. The backend must outlive it.
-template <class T, backend Backend> class mlp {
+///
+/// jvp is one pass over 2 n rows. forward_jvp makes tangents with the activations' derivatives that backward keeps anyway: it costs one
+/// more forward of those rows.
+template <class T, backend Backend> class mlp : public network_interface<mlp<T, Backend>, T, Backend> {
+    using base = network_interface<mlp, T, Backend>;
+    friend base;
+    using call_type = typename base::call_type;
+    using tangent_type = typename base::tangent_type;
+
 public:
-    using input = view<T const, Backend>;
-    using output = view<T, Backend>;
-    using label_view = view<std::int32_t const, Backend>;
+    using typename base::input;
+    using typename base::output;
 
     /// Throws domain_error for a width or number of blocks or classes below its range, shape_error for empty data.
     mlp(Backend& device, mlp_options const& options)
@@ -95,51 +93,10 @@ public:
     parameter_list const& names() const { return list_; }  ///< names and shapes, for checkpoints
     output parameters() { return parameters_.view(); }
     output gradients() { return gradients_.view(); }
-    int classes() const { return options_.classes; }
-
-    /// y = F(x, t). Throws shape_error before anything is written.
-    void operator()(input x, input t, output y) const { evaluate(call{x, t, {}, {}}, y); }
-    void operator()(input x, input t, input s, output y) const { evaluate(call{x, t, s, {}}, y); }
-    void operator()(input x, input t, label_view labels, output y) const { evaluate(call{x, t, {}, labels}, y); }
-    void operator()(input x, input t, input s, label_view labels, output y) const { evaluate(call{x, t, s, labels}, y); }
-
-    /// The same, and keeps what backward needs. x, t, s and labels must stay unchanged until then.
-    void forward(input x, input t, output y) { record(call{x, t, {}, {}}, y); }
-    void forward(input x, input t, input s, output y) { record(call{x, t, s, {}}, y); }
-    void forward(input x, input t, label_view labels, output y) { record(call{x, t, {}, labels}, y); }
-    void forward(input x, input t, input s, label_view labels, output y) { record(call{x, t, s, labels}, y); }
-
-    /// vy = (dF/dx) vx + (dF/dt) vt (+ (dF/ds) vs), with y = F(x, t) beside it, in one pass over 2 n rows.
-    void jvp(input x, input vx, input t, input vt, output y, output vy) const { differentiate(call{x, t, {}, {}}, vx, vt, {}, y, vy); }
-    void jvp(input x, input vx, input t, input vt, input s, input vs, output y, output vy) const {
-        differentiate(call{x, t, s, {}}, vx, vt, vs, y, vy);
-    }
-    void jvp(input x, input vx, input t, input vt, label_view labels, output y, output vy) const {
-        differentiate(call{x, t, {}, labels}, vx, vt, {}, y, vy);
-    }
-    void jvp(input x, input vx, input t, input vt, input s, input vs, label_view labels, output y, output vy) const {
-        differentiate(call{x, t, s, labels}, vx, vt, vs, y, vy);
-    }
-
-    /// forward of all rows and, in the same pass, vy = dF of the first vx.rows() of them along (vx, vt (, vs)). Tangents are made with
-    /// the activations' derivatives that backward keeps anyway: it costs one more forward of those rows.
-    void forward_jvp(input x, input vx, input t, input vt, output y, output vy) { record(call{x, t, {}, {}}, vx, vt, {}, y, vy); }
-    void forward_jvp(input x, input vx, input t, input vt, input s, input vs, output y, output vy) {
-        record(call{x, t, s, {}}, vx, vt, vs, y, vy);
-    }
-    void forward_jvp(input x, input vx, input t, input vt, label_view labels, output y, output vy) {
-        record(call{x, t, {}, labels}, vx, vt, {}, y, vy);
-    }
-    void forward_jvp(input x, input vx, input t, input vt, input s, input vs, label_view labels, output y, output vy) {
-        record(call{x, t, s, labels}, vx, vt, vs, y, vy);
-    }
 
     /// Adds dL/dparameters of the last forward to gradients(). Throws shape_error if no forward of dy's shape waits.
     void backward(input dy) {
-        if (tape_.n == 0 || dy.rows() != tape_.n || dy.cols() != in_.in())
-            raise<shape_error>(
-                "mlp", "backward was given dy " + to_string(dy.shape()),
-                tape_.n == 0 ? std::string("no forward is waiting for it") : "the forward that waits has " + to_string(tape_.of.x.shape()));
+        base::require_waiting(dy, tape_.n > 0 ? tape_.of.x : input());
         index_t const n = std::exchange(tape_.n, 0);
         gradient_rows const to{*this, tape_memory_, n};
         device_->for_row_blocks(n, [&](index_t first, index_t count) {
@@ -149,10 +106,6 @@ public:
     }
 
 private:
-    struct call {
-        input x, t, s;
-        label_view labels;
-    };
     /// Every tensor of an evaluation, [n, ...] each, or [2 n, ...] where tangents are stacked. Rows of a block lie together, tangents
     /// behind their primals, so a block is an evaluation of its own. Those of a residual block are kept for each, or take turns.
     struct activations {
@@ -244,7 +197,7 @@ private:
     };
     struct tape {
         index_t n = 0;
-        call of;
+        call_type of;
         activations at;
     };
 
@@ -256,52 +209,19 @@ private:
         if (o.classes < 0) raise<domain_error>("mlp", "classes is " + std::to_string(o.classes), "it must not be negative");
         return o;
     }
-    std::string takes() const {
-        std::string text = "this network takes [n";
-        for (index_t extent : options_.data) text += ", " + std::to_string(extent);
-        return text + "]";
-    }
-    void check(call const& c, shape const& y) const {
-        index_t const n = c.x.rows();
-        bool fits = c.x.shape().rank() == options_.data.rank() + 1;
-        for (int axis = 0; fits && axis < options_.data.rank(); ++axis) fits = c.x.shape()[axis + 1] == options_.data[axis];
-        if (!fits) raise<shape_error>("mlp", "x is " + to_string(c.x.shape()), takes());
-        if (!(y == c.x.shape())) raise<shape_error>("mlp", "y is " + to_string(y), "it must have x's shape " + to_string(c.x.shape()));
-        require_shape("mlp", "t", c.t, {n});
-        if (options_.second_time != (c.s.data() != nullptr))
-            raise<shape_error>(
-                "mlp", options_.second_time ? "no second time s was given" : "a second time s was given",
-                options_.second_time ? "this network is called as net(x, t, s, y)" : "this network is called as net(x, t, y)");
-        if (options_.second_time) require_shape("mlp", "s", c.s, {n});
-        if (c.labels.data() != nullptr) {
-            if (options_.classes == 0) raise<shape_error>("mlp", "labels were given", "this network was made with classes = 0");
-            require_shape("mlp", "labels", c.labels, {n});
-        }
-    }
-
-    void evaluate(call const& c, output y) const {
-        check(c, y.shape());
+    void evaluate(call_type const& c, output y) const {
         auto const memory = device_->scratch();
         run<mode::plain>(c, activations(*this, *memory, c.x.rows(), false, false), nullptr, {}, {}, y.data(), nullptr);
     }
-    void record(call const& c, output y) {
-        check(c, y.shape());
+    void differentiate(call_type const& c, tangent_type const& v, output y, output vy) const {
+        auto const memory = device_->scratch();
+        run<mode::stacked>(c, activations(*this, *memory, c.x.rows(), true, false), v.x.data(), v.t, v.s, y.data(), vy.data());
+    }
+    void record(call_type const& c, tangent_type const& v, output y, output vy) {
         tape_memory_.reset();
         tape_ = {c.x.rows(), c, activations(*this, tape_memory_, c.x.rows(), false, true)};
-        run<mode::kept>(c, tape_.at, nullptr, {}, {}, y.data(), nullptr);
-    }
-    void check_tangent(call const& c, input vx, input vt, input vs, output vy, index_t n) const {
-        require_shape("mlp", "vx", vx, c.x.shape().with_rows(n));
-        require_shape("mlp", "vt", vt, {n});
-        if (options_.second_time && vs.data() != nullptr) require_shape("mlp", "vs", vs, {n});
-        require_shape("mlp", "vy", vy.rows(0, n), c.x.shape().with_rows(n));
-    }
-    void record(call const& c, input vx, input vt, input vs, output y, output vy) {
-        check(c, y.shape());
-        index_t const n = std::min(vx.rows(), c.x.rows());
-        check_tangent(c, vx, vt, vs, vy, n);
-        tape_memory_.reset();
-        tape_ = {c.x.rows(), c, activations(*this, tape_memory_, c.x.rows(), false, true)};
+        if (v.x.data() == nullptr) return run<mode::kept>(c, tape_.at, nullptr, {}, {}, y.data(), nullptr);
+        index_t const n = v.x.rows();
         auto const memory = device_->scratch();
         tangent_rows const all(*this, *memory, n);
         device_->for_row_blocks(c.x.rows(), [&](index_t first, index_t count) {
@@ -309,34 +229,29 @@ private:
             run_block<mode::kept>(c, at, nullptr, {}, {}, y.data(), nullptr, first, count);
             if (first >= n) return;
             index_t const with_tangent = std::min(count, n - first), offset = first * in_.in();
-            run_tangent(at, all.from(*this, first), vx.data() + offset, vt.data() + first, vs.data() ? vs.data() + first : nullptr,
+            run_tangent(at, all.from(*this, first), v.x.data() + offset, v.t.data() + first, v.s.data() ? v.s.data() + first : nullptr,
                         {c.t.data() + first, c.s.data() ? c.s.data() + first : nullptr}, vy.data() + offset, with_tangent);
         });
-    }
-    void differentiate(call const& c, input vx, input vt, input vs, output y, output vy) const {
-        check(c, y.shape());
-        check_tangent(c, vx, vt, vs, vy, c.x.rows());
-        auto const memory = device_->scratch();
-        run<mode::stacked>(c, activations(*this, *memory, c.x.rows(), true, false), vx.data(), vt, vs, y.data(), vy.data());
     }
 
     enum class mode { plain, kept, stacked };
 
     /// The one evaluation behind all modes. Stacked: the second half of a block's rows are tangents.
-    template <mode Mode> void run(call const& c, activations const& all, T const* vx, input vt, input vs, T* y, T* vy) const {
+    template <mode Mode> void run(call_type const& c, activations const& all, T const* vx, input vt, input vs, T* y, T* vy) const {
         device_->for_row_blocks(c.x.rows(), [&](index_t first, index_t count) {
             run_block<Mode>(c, all.from(*this, first, Mode == mode::stacked), vx, vt, vs, y, vy, first, count);
         });
     }
     template <mode Mode>
-    void run_block(call const& c, activations const& at, T const* vx, input vt, input vs, T* y, T* vy, index_t first, index_t count) const {
+    void run_block(call_type const& c, activations const& at, T const* vx, input vt, input vs, T* y, T* vy, index_t first,
+                   index_t count) const {
         auto const part = [&](auto const& rows) { return rows.data() == nullptr ? rows : rows.rows(first, count); };
-        call const block{c.x.rows(first, count), part(c.t), part(c.s), part(c.labels)};
+        call_type const block{c.x.rows(first, count), part(c.t), part(c.s), part(c.labels)};
         index_t const offset = first * in_.in();
         run_condition<Mode>(block, at, part(vt), part(vs));
         run_blocks<Mode>(block, at, vx ? vx + offset : nullptr, y + offset, vy ? vy + offset : nullptr);
     }
-    template <mode Mode> void run_blocks(call const& c, activations const& at, T const* vx, T* y, T* vy) const {
+    template <mode Mode> void run_blocks(call_type const& c, activations const& at, T const* vx, T* y, T* vy) const {
         constexpr bool Stacked = Mode == mode::stacked;
         constexpr auto keeps = Mode == mode::kept ? layer::functor::keep::value_and_slope : layer::functor::keep::value;
         index_t const n = c.x.rows(), rows = Stacked ? 2 * n : n, w = options_.width, d = in_.in(),
@@ -364,7 +279,7 @@ private:
         }
     }
     /// The condition of every block, [rows, blocks * width], in one product.
-    template <mode Mode> void run_condition(call const& c, activations const& at, input vt, input vs) const {
+    template <mode Mode> void run_condition(call_type const& c, activations const& at, input vt, input vs) const {
         constexpr bool Stacked = Mode == mode::stacked;
         constexpr auto keeps = Mode == mode::kept ? layer::functor::keep::slope : layer::functor::keep::nothing;
         using activate = layer::functor::bias_silu<T, false, Stacked, keeps>;
@@ -377,7 +292,7 @@ private:
         time_second_.multiply(*device_, weights, rows, at.time_v, at.embedding_z);
         if (options_.classes > 0) {
             index_t const across = options_.classes + 1;
-            device_->for_each_pair(n, across, functor::one_hot<T>{c.labels.data(), at.one_hot, across});
+            device_->for_each_pair(n, across, layer::functor::one_hot<T>{c.labels.data(), at.one_hot, across});
             class_table_.multiply(*device_, weights, n, at.one_hot, at.embedding_z, T(1));  // labels have no tangent
         }
         device_->for_each_pair(n, e, activate{time_second_.bias(weights), nullptr, at.embedding_z, at.embedding, nullptr, e, 0, n});
@@ -420,7 +335,7 @@ private:
         time_second_.backward_input(*device_, weights, n, to.embedding_z, to.scratch);
         device_->for_each_pair(n, e, layer::functor::slope_product<T>{at.time_z, to.scratch, to.time_z, e, e});
     }
-    void backward_parameters(call const& c, activations const& at, gradient_rows const& from, T const* dy, index_t n) {
+    void backward_parameters(call_type const& c, activations const& at, gradient_rows const& from, T const* dy, index_t n) {
         index_t const w = options_.width, last = static_cast<index_t>(blocks_.size());
         T* const gradients = gradients_.data();
         out_.backward_parameters(*device_, gradients, n, at.u_of(last), dy);

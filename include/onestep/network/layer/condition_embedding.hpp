@@ -1,20 +1,11 @@
 #pragma once
 #include "linear.hpp"
+#include "one_hot.hpp"
 #include "pass.hpp"
 #include "silu.hpp"
 #include "time_embedding.hpp"
 
 namespace onestep::layer {
-
-namespace functor {
-/// one_hot(r, c) = 1 where c is the label of row r (the last column where there are no labels).
-template <class T> struct one_hot {
-    std::int32_t const* labels;
-    T* out;
-    index_t cols;
-    ONESTEP_HD void operator()(index_t r, index_t c) const { out[r * cols + c] = c == (labels ? labels[r] : cols - 1) ? T(1) : T(0); }
-};
-}  // namespace functor
 
 /// Where a network is asked: times [n] (s null for one time) and labels (null: none).
 template <class T> struct condition_of {
