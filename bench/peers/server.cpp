@@ -229,9 +229,9 @@ private:
     }
     /// What fresh processes say of themselves, without the allocator that suits timings.
     std::vector<double> memory_of_training(int runs) const {
-        std::string const command =
-            "env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ -u MALLOC_TOP_PAD_ '" + std::filesystem::read_symlink("/proc/self/exe").string() +
-            "' memory " + std::to_string(device_->threads());
+        std::string const command = "env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ -u MALLOC_TOP_PAD_ '" +
+                                    std::filesystem::read_symlink("/proc/self/exe").string() + "' memory " +
+                                    std::to_string(device_->threads());
         std::vector<double> mebibytes;
         for (int i = 0; i < runs; ++i) {
             std::unique_ptr<FILE, int (*)(FILE*)> const other(popen(command.c_str(), "r"), pclose);

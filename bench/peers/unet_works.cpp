@@ -21,6 +21,7 @@ os::unet_options of_28(bool second_time = false) {
 os::unet_options of_32() {
     auto o = os::unet_options::cifar();
     o.dropout = 0;
+    o.time.size = 64, o.head_channels = 64;  // as the peer has them
     return o;
 }
 
@@ -35,8 +36,9 @@ os::shape batch_shape(os::unet_options const& o, index_t n) { return {n, o.data[
 template <class Model, class Objective> class unet_training : public work {
 public:
     unet_training(os::cpu& device, os::unet_options const& options, index_t batch)
-        : data_(os::normal<float>(device, batch_shape(options, images), 1)), net_(device, options), model_(made(net_)), adam_(os::adam{.rate = 1e-4}, net_),
-          ema_(os::average_options{.decay = 0.999, .ramp = false}, model_), source_({data_.view()}, batch, 1) {}
+        : data_(os::normal<float>(device, batch_shape(options, images), 1)), net_(device, options), model_(made(net_)),
+          adam_(os::adam{.rate = 1e-4}, net_), ema_(os::average_options{.decay = 0.999, .ramp = false}, model_),
+          source_({data_.view()}, batch, 1) {}
     void run() override {
         os::accumulate(objective_, model_, source_.at(step_), os::random_key{1, static_cast<std::uint64_t>(step_)});
         adam_.step(1, ema_);

@@ -60,6 +60,7 @@ struct uniform_density;
 struct uniform_grid;
 
 struct mlp_options;
+struct unet_options;
 struct ancestral;
 struct clip;
 struct ddim;

@@ -11,8 +11,8 @@ namespace onestep::layer {
 /// Its weight has PyTorch's name and extents, [out, in, kernel, kernel], and lies in memory as [kernel, kernel, in, out]. Initial weights
 /// are normal with deviation gain / sqrt(kernel^2 in), biases zero. Gradients of parameters add, gradients of x overwrite.
 ///
-/// What the backend makes of weights before it can use them may lie in a buffer of the network: `prepare` fills this layer's part of it, and
-/// must be called again when the weights have changed. Where that buffer is null, a layer does it on its own each time.
+/// What the backend makes of weights before it can use them may lie in a buffer of the network: `prepare` fills this layer's part of it,
+/// and must be called again when the weights have changed. Where that buffer is null, a layer does it on its own each time.
 template <class T, backend Backend> class convolution {
 public:
     convolution() = default;
