@@ -1,5 +1,6 @@
 // Flow maps of two times: shortcut models and mean flow, from nothing and from the teacher's weights.
 #include <onestep/model/flow_map_model.hpp>
+#include <onestep/network/second_time.hpp>
 #include <onestep/objective/mean_flow.hpp>
 #include <onestep/objective/shortcut_training.hpp>
 
@@ -10,20 +11,10 @@ namespace images {
 
 namespace {
 
-/// The teacher with a second time that it does not look at yet: the weights of the distance t - s are zero.
+/// The teacher with a second time that it does not look at yet.
 network teacher_of_two_times(lab& l) {
-    network origin = teacher(l), net = l.new_network(true);
-    auto const from = to_host(std::as_const(origin).parameters());
-    std::vector<float> to(static_cast<std::size_t>(net.parameters().size()));
-    auto old = origin.names().begin();
-    for (os::parameter const& p : net.names()) {
-        os::parameter const& q = *old++;
-        index_t const rows = p.extents.size() == q.extents.size() ? 1 : p.extents[0];
-        index_t const wide = p.extents.size() / rows, narrow = q.extents.size() / rows;
-        for (index_t r = 0; r < rows; ++r) std::copy_n(from.begin() + q.offset + r * narrow, narrow, to.begin() + p.offset + r * wide);
-    }
-    l.device().upload(to.data(), static_cast<index_t>(to.size()), net.parameters().data());
-    return net;
+    network origin = teacher(l);
+    return os::with_second_time(origin);
 }
 
 template <class Objective> void run_map(lab& l, stage const& s, network&& net, Objective const& objective) {

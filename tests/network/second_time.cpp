@@ -1,4 +1,6 @@
+#include <onestep/network/mlp.hpp>
 #include <onestep/network/second_time.hpp>
+#include <onestep/network/unet.hpp>
 
 #include <doctest/doctest.h>
 
@@ -41,4 +43,24 @@ TEST_CASE("with_second_time: refuses a network that has one") {
     mlp<float, backend_type> net(device(), {.data = {2}, .width = 4, .blocks = 1, .second_time = true});
     CHECK_THROWS_WITH_AS(with_second_time(net),
                          "shape_error: with_second_time: the network has a second time, one with a single time is needed", shape_error);
+}
+
+TEST_CASE("with_second_time: a U-Net answers as before, too") {
+    unet_options options;
+    options.data = {4, 4, 1};
+    options.width = 8;
+    options.multipliers = {1, 2};
+    options.blocks = 1;
+    options.attention = {2};
+    options.time.size = 4;
+    options.classes = 2;
+    unet<double, backend_type> net(device(), options);
+    fill_normal(net.parameters().reshaped({1, net.parameters().size()}), random_key{3}.at(draw::user), 0.3);
+    auto wide = with_second_time(net);
+    auto const x = normal<double>(device(), {3, 4, 4, 1}, 1), t = normal<double>(device(), {3}, 2), s = normal<double>(device(), {3}, 3);
+    tensor<double, backend_type> y(device(), x.shape()), z(device(), x.shape());
+    net(x, t, y);
+    wide(x, t, s, z);
+    CHECK(relative_difference(z.to_host(), y.to_host()) < 1e-12);
+    CHECK(wide.parameters().size() == net.parameters().size() + 4 * 32);
 }

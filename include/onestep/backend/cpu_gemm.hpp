@@ -408,15 +408,22 @@ template <class T> void pack_rows(index_t k, heights const& height, T const* a, 
     }
 }
 
-/// Room for one item's share of A, kept by each thread until it ends.
-template <class T> T* block_of_a() {
+/// Memory for so many elements that a thread keeps until it ends, one for each purpose. It grows, and what was in it is lost then.
+template <class T, class Purpose> T* kept_by_thread(index_t elements) {
     struct release {
         void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
     };
-    static thread_local std::unique_ptr<T, release> const room(
-        static_cast<T*>(::operator new (sizeof(T) * gemm_block_rows * gemm_depth, std::align_val_t{64})));
+    static thread_local std::unique_ptr<T, release> room;
+    static thread_local index_t size = 0;
+    if (elements > size) {
+        room.reset();
+        room.reset(static_cast<T*>(::operator new (sizeof(T) * static_cast<std::size_t>(elements), std::align_val_t{64})));
+        size = elements;
+    }
     return room.get();
 }
+/// One item's share of A.
+struct block_of_a;
 
 }  // namespace gemm_kernel
 
@@ -444,7 +451,7 @@ template <class T> void gemm_block(gemm_operands<T> const& x, index_t row, index
     index_t const panels = (col_end - col + 2 * lanes - 1) / (2 * lanes);
     bool const packed = rows > gemm_few_rows && x.k >= 16 && panels >= (x.a_k == 1 ? 6 : 3) && !x.short_rows() && !x.short_steps();
     bool const along = !packed && x.a_k == 1;
-    T* const block = packed ? gemm_kernel::block_of_a<T>() : nullptr;
+    T* const block = packed ? gemm_kernel::kept_by_thread<T, gemm_kernel::block_of_a>(gemm_block_rows * gemm_depth) : nullptr;
     alignas(64) T panel[gemm_depth * 2 * lanes];
     for (index_t first = 0; first < x.k; first += gemm_depth) {
         index_t const depth = std::min(gemm_depth, x.k - first);

@@ -14,10 +14,9 @@
 /// Work is cut into tasks that may run in any order on any threads. An element of y is one chain of additions over channels wherever its
 /// tile lies; an element of dw is a sum over groups of tiles that the shape and the number of images decide: no bit depends on the number
 /// of threads.
-#include <array>
-
 #include "convolution.hpp"
 #include "cpu_gemm.hpp"
+#include "winograd_transform.hpp"
 
 #if defined(ONESTEP_VECTOR_GEMM)
 
@@ -81,62 +80,8 @@ using gemm_kernel::load;
 using gemm_kernel::store;
 using gemm_kernel::vec;
 
-/// One-dimensional transforms of F(m, 3), on numbers or vectors of them.
-template <int M> struct transform;
-template <> struct transform<2> {
-    template <class V> static void input(V const (&d)[4], V (&o)[4]) {
-        o[0] = d[0] - d[2], o[1] = d[1] + d[2], o[2] = d[2] - d[1], o[3] = d[1] - d[3];
-    }
-    template <class V> static void output(V const (&d)[4], V (&o)[2]) { o[0] = d[0] + d[1] + d[2], o[1] = d[1] - d[2] - d[3]; }
-    template <class V> static void output_transposed(V const (&d)[2], V (&o)[4]) {
-        o[0] = d[0], o[1] = d[0] + d[1], o[2] = d[0] - d[1], o[3] = -d[1];
-    }
-    template <class T, class V> static void weights(V const (&d)[3], V (&o)[4]) {
-        V const outer = (d[0] + d[2]) * T(0.5), middle = d[1] * T(0.5);
-        o[0] = d[0], o[1] = outer + middle, o[2] = outer - middle, o[3] = d[2];
-    }
-    template <class T, class V> static void weights_transposed(V const (&d)[4], V (&o)[3]) {
-        V const sum = (d[1] + d[2]) * T(0.5);
-        o[0] = d[0] + sum, o[1] = (d[1] - d[2]) * T(0.5), o[2] = sum + d[3];
-    }
-};
-template <> struct transform<4> {
-    template <class V> static void input(V const (&d)[6], V (&o)[6]) {
-        V const a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2], e = 2 * (d[3] - d[1]);
-        o[0] = 4 * d[0] - 5 * d[2] + d[4], o[1] = a + b, o[2] = a - b, o[3] = c + e, o[4] = c - e, o[5] = 4 * d[1] - 5 * d[3] + d[5];
-    }
-    template <class V> static void output(V const (&d)[6], V (&o)[4]) {
-        V const a = d[1] + d[2], b = d[1] - d[2], c = d[3] + d[4], e = d[3] - d[4];
-        o[0] = d[0] + a + c, o[1] = b + 2 * e, o[2] = a + 4 * c, o[3] = b + 8 * e + d[5];
-    }
-    template <class V> static void output_transposed(V const (&d)[4], V (&o)[6]) {
-        V const p = d[0] + d[2], q = d[1] + d[3], r = d[0] + 4 * d[2], t = 2 * d[1] + 8 * d[3];
-        o[0] = d[0], o[1] = p + q, o[2] = p - q, o[3] = r + t, o[4] = r - t, o[5] = d[3];
-    }
-    template <class T, class V> static void weights(V const (&d)[3], V (&o)[6]) {
-        V const s = (d[0] + d[2]) * T(-1.0 / 6), m = d[1] * T(1.0 / 6), u = d[0] * T(1.0 / 24) + d[2] * T(1.0 / 6), h = d[1] * T(1.0 / 12);
-        o[0] = d[0] * T(0.25), o[1] = s - m, o[2] = s + m, o[3] = u + h, o[4] = u - h, o[5] = d[2];
-    }
-    template <class T, class V> static void weights_transposed(V const (&d)[6], V (&o)[3]) {
-        V const a = (d[1] + d[2]) * T(-1.0 / 6), b = (d[2] - d[1]) * T(1.0 / 6), c = d[3] + d[4], e = d[3] - d[4];
-        o[0] = d[0] * T(0.25) + a + c * T(1.0 / 24), o[1] = b + e * T(1.0 / 12), o[2] = a + c * T(1.0 / 6) + d[5];
-    }
-};
-
-/// Memory that a thread keeps until it ends.
-template <class T> T* room(index_t elements) {
-    struct release {
-        void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
-    };
-    static thread_local std::unique_ptr<T, release> memory;
-    static thread_local index_t size = 0;
-    if (elements > size) {
-        memory.reset();
-        memory.reset(static_cast<T*>(::operator new (sizeof(T) * static_cast<std::size_t>(elements), std::align_val_t{64})));
-        size = elements;
-    }
-    return memory.get();
-}
+/// What one task has between its steps.
+struct between;
 /// Distance between the P * P matrices of one task: a cache line more than they need, lest they all fall into the same few sets of a cache.
 template <class T> index_t spaced(index_t elements) { return elements + 64 / static_cast<index_t>(sizeof(T)); }
 
@@ -208,61 +153,23 @@ template <int M> struct place {
 template <class T, int M, class Load>
 inline void transform_input(square<T, M + 2> const& from, index_t channel, Load const& get, T* to, index_t spacing) {
     constexpr int P = M + 2;
-    vec<T> half[P][P];
-#pragma GCC unroll 6
-    for (int j = 0; j < P; ++j) {
-        vec<T> d[P], o[P];
-#pragma GCC unroll 6
-        for (int i = 0; i < P; ++i) d[i] = get(from.pixel[i * P + j] + channel);
-        transform<M>::input(d, o);
-#pragma GCC unroll 6
-        for (int i = 0; i < P; ++i) half[i][j] = o[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < P; ++i) {
-        vec<T> o[P];
-        transform<M>::input(half[i], o);
-#pragma GCC unroll 6
-        for (int j = 0; j < P; ++j) store(to + (i * P + j) * spacing, o[j]);
-    }
+    both_ways<P, P, vec<T>>([&](int i, int j) { return get(from.pixel[i * P + j] + channel); },
+                            [](auto const& d, auto& o) { transform<M>::input(d, o); },
+                            [&](int i, int j, vec<T> v) { store(to + (i * P + j) * spacing, v); });
 }
 /// to[p * spacing] = A dY A'.
 template <class T, int M, class Load>
 inline void transform_gradient(square<T, M> const& from, index_t channel, Load const& get, T* to, index_t spacing) {
     constexpr int P = M + 2;
-    vec<T> half[P][M];
-#pragma GCC unroll 4
-    for (int j = 0; j < M; ++j) {
-        vec<T> d[M], o[P];
-#pragma GCC unroll 4
-        for (int i = 0; i < M; ++i) d[i] = get(from.pixel[i * M + j] + channel);
-        transform<M>::output_transposed(d, o);
-#pragma GCC unroll 6
-        for (int i = 0; i < P; ++i) half[i][j] = o[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < P; ++i) {
-        vec<T> o[P];
-        transform<M>::output_transposed(half[i], o);
-#pragma GCC unroll 6
-        for (int j = 0; j < P; ++j) store(to + (i * P + j) * spacing, o[j]);
-    }
+    both_ways<M, P, vec<T>>([&](int i, int j) { return get(from.pixel[i * M + j] + channel); },
+                            [](auto const& d, auto& o) { transform<M>::output_transposed(d, o); },
+                            [&](int i, int j, vec<T> v) { store(to + (i * P + j) * spacing, v); });
 }
 /// square[i][j] = A' M A of what lies at from[p * spacing].
 template <class T, int M> inline void transform_output(T const* from, index_t spacing, vec<T> (&square)[M][M]) {
     constexpr int P = M + 2;
-    vec<T> half[M][P];
-#pragma GCC unroll 6
-    for (int j = 0; j < P; ++j) {
-        vec<T> d[P], o[M];
-#pragma GCC unroll 6
-        for (int i = 0; i < P; ++i) d[i] = load(from + (i * P + j) * spacing);
-        transform<M>::output(d, o);
-#pragma GCC unroll 4
-        for (int i = 0; i < M; ++i) half[i][j] = o[i];
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < M; ++i) transform<M>::output(half[i], square[i]);
+    both_ways<P, M, vec<T>>([&](int i, int j) { return load(from + (i * P + j) * spacing); },
+                            [](auto const& d, auto& o) { transform<M>::output(d, o); }, [&](int i, int j, vec<T> v) { square[i][j] = v; });
 }
 
 /// Rows of transformed images times a panel of transformed weights, in steps of gemm_depth channels.
@@ -323,7 +230,7 @@ template <class T, int M> void run(winograd_product<T> const& task) {
     index_t const tiles = task.tile_end - task.tile, v_row = winograd::row_length<T>(at.in), m_row = (task.panel_end - task.panel) * panel,
                   v_spacing = winograd::spaced<T>(tiles * v_row), m_spacing = winograd::spaced<T>(tiles * m_row),
                   panels = in_panels<T>(at.out) / panel;
-    T* const v = winograd::room<T>(squared * (v_spacing + m_spacing));
+    T* const v = gemm_kernel::kept_by_thread<T, winograd::between>(squared * (v_spacing + m_spacing));
     T* const m = v + squared * v_spacing;
     winograd::input_tiles<T, M>(task, v, v_row, v_spacing);
     gemm_kernel::heights const height(tiles);
@@ -340,19 +247,10 @@ template <class T, int M> void run(winograd_weights<T> const& task) {
     constexpr index_t lanes = gemm_register<T>::size, panel = winograd_panel<T>;
     index_t const matrix = in_panels<T>(task.out) * task.in;
     auto const make = [&](vec<T> const(&w)[9], index_t c, index_t k) {
-        vec<T> half[P][3];
-        for (int j = 0; j < 3; ++j) {
-            vec<T> const d[3] = {w[j], w[3 + j], w[6 + j]};
-            vec<T> o[P];
-            transform<M>::template weights<T>(d, o);
-            for (int i = 0; i < P; ++i) half[i][j] = o[i];
-        }
         T* const to = task.to + (k / panel * task.in + c) * panel + k % panel;
-        for (int i = 0; i < P; ++i) {
-            vec<T> o[P];
-            transform<M>::template weights<T>(half[i], o);
-            for (int j = 0; j < P; ++j) store(to + (i * P + j) * matrix, o[j]);
-        }
+        both_ways<3, P, vec<T>>([&](int i, int j) { return w[3 * i + j]; },
+                                [](auto const& d, auto& o) { transform<M>::template weights<T>(d, o); },
+                                [&](int i, int j, vec<T> v) { store(to + (i * P + j) * matrix, v); });
     };
     index_t const first = task.block * lanes, last = std::min(task.in, task.block_end * lanes), covered = in_panels<T>(task.out);
     if (!task.reversed) {
@@ -396,7 +294,7 @@ template <class T, int M> void run(winograd_outer_product<T> const& task) {
     // As many tiles at once as make the sums' way to memory and back short beside the transformed images'.
     index_t const most = std::clamp<index_t>(at.in * columns / (at.in + columns) / 12 * 12, 24, 96);
     index_t const v_spacing = spaced<T>(most * v_row), d_spacing = spaced<T>(most * columns);
-    T* const v = room<T>(P * P * (v_spacing + d_spacing));
+    T* const v = gemm_kernel::kept_by_thread<T, between>(P * P * (v_spacing + d_spacing));
     T* const d = v + P * P * v_spacing;
     T const* const outside = zeros<T>(std::max(at.in, at.out));
     gemm_kernel::heights const height(channels);
@@ -435,25 +333,18 @@ template <class T, int M> void run(winograd_gradient<T> const& task) {
     index_t const columns = in_panels<T>(task.out), matrix = task.in * columns;
     for (index_t c = task.channel; c < task.channel_end; ++c)
         for_channels<T>(0, task.out, [&](index_t k, auto const& get, auto const& put) {
-            vec<T> half[3][P];
-            for (int j = 0; j < P; ++j) {
-                vec<T> d[P], o[3];
-                for (int i = 0; i < P; ++i) {
-                    T const* from = task.sums + (i * P + j) * matrix + c * columns + k;
-                    d[i] = load(from);
-                    for (index_t g = 1; g < task.groups; ++g) d[i] += load(from + g * P * P * matrix);
-                }
-                transform<M>::template weights_transposed<T>(d, o);
-                for (int i = 0; i < 3; ++i) half[i][j] = o[i];
-            }
-            for (int i = 0; i < 3; ++i) {
-                vec<T> o[3];
-                transform<M>::template weights_transposed<T>(half[i], o);
-                for (int j = 0; j < 3; ++j) {
+            both_ways<P, 3, vec<T>>(
+                [&](int i, int j) {
+                    T const* const from = task.sums + (i * P + j) * matrix + c * columns + k;
+                    vec<T> sum = load(from);
+                    for (index_t g = 1; g < task.groups; ++g) sum += load(from + g * P * P * matrix);
+                    return sum;
+                },
+                [](auto const& d, auto& o) { transform<M>::template weights_transposed<T>(d, o); },
+                [&](int i, int j, vec<T> v) {
                     T* const to = task.dw + ((i * 3 + j) * task.in + c) * task.out + k;
-                    put(to, get(to) + o[j]);
-                }
-            }
+                    put(to, get(to) + v);
+                });
         });
 }
 #endif

@@ -242,8 +242,18 @@ template <int Width> struct quad_blocks {
         count(c, at.row, at.column, at.quads);
         philox::rounds(c, static_cast<std::uint32_t>(stream.key), static_cast<std::uint32_t>(stream.key >> 32));
     }
-    /// pass(row, position, value) for the elements of a block that the tensor has; `position` is row * cols + column.
-    template <class Value, class Pass> ONESTEP_HD void hand_out(place at, Value const (&values)[4 * Width], Pass const& pass) const {
+    /// pass(row, position, value) for the elements of a block that the tensor has; `position` is row * cols + column. Quad i has the
+    /// values x[i], y[i], z[i] and w[i].
+    template <class Value, class Pass>
+    ONESTEP_HD void hand_out(place at, Value const (&x)[Width], Value const (&y)[Width], Value const (&z)[Width], Value const (&w)[Width],
+                             Pass const& pass) const {
+        Value values[4 * Width];
+        for (int i = 0; i < Width; ++i) {
+            values[4 * i] = x[i];
+            values[4 * i + 1] = y[i];
+            values[4 * i + 2] = z[i];
+            values[4 * i + 3] = w[i];
+        }
         auto [row, column, quads] = at;
         if (column + Width <= quads && 4 * (column + Width) <= cols && row < rows) {  // the usual case: a whole block inside a row
             index_t const position = row * cols + 4 * column;
@@ -322,14 +332,7 @@ template <int Width, class Pass> struct with_normals {
         float x[Width], y[Width], z[Width] = {}, w[Width] = {};
         box_muller(c.x, c.y, x, y);
         if (cols > 2) box_muller(c.z, c.w, z, w);  // else nobody asks for them
-        float deviates[4 * Width];
-        for (int i = 0; i < Width; ++i) {
-            deviates[4 * i] = x[i];
-            deviates[4 * i + 1] = y[i];
-            deviates[4 * i + 2] = z[i];
-            deviates[4 * i + 3] = w[i];
-        }
-        quads.hand_out(at, deviates, pass);
+        quads.hand_out(at, x, y, z, w, pass);
     }
 };
 
@@ -349,14 +352,7 @@ template <int Width, class Pass> struct with_words {
         auto const at = quads.first_of(item);
         philox::block<Width> c;
         quads.fill(at, c);
-        std::uint32_t words[4 * Width];
-        for (int i = 0; i < Width; ++i) {
-            words[4 * i] = c.x[i];
-            words[4 * i + 1] = c.y[i];
-            words[4 * i + 2] = c.z[i];
-            words[4 * i + 3] = c.w[i];
-        }
-        quads.hand_out(at, words, pass);
+        quads.hand_out(at, c.x, c.y, c.z, c.w, pass);
     }
 };
 

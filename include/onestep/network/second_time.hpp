@@ -2,7 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "mlp.hpp"
+#include "concept.hpp"
+#include "parameters.hpp"
 
 namespace onestep {
 
@@ -12,12 +13,19 @@ namespace onestep {
 ///     onestep::mlp net = onestep::with_second_time(flow.averaged().network());
 ///     onestep::flow_map_model map{net};
 ///
-/// Throws shape_error if the network has two times. Parameters pass through host memory.
-template <class T, backend Backend> mlp<T, Backend> with_second_time(mlp<T, Backend>& net) {
-    mlp_options options = net.options();
+/// For an mlp, a unet, and every network that is made of a backend and options with `second_time`, tells its names(), and reads the
+/// features of t before those of t - s. Throws shape_error if the network has two times. Parameters pass through host memory.
+template <class Network>
+requires requires(Network& net) {
+    net.options().second_time;
+    net.names();
+}
+Network with_second_time(Network& net) {
+    using T = scalar_of<Network>;
+    auto options = net.options();
     if (options.second_time) raise<shape_error>("with_second_time", "the network has a second time", "one with a single time is needed");
     options.second_time = true;
-    mlp<T, Backend> wide(net.parameters().backend(), options);
+    Network wide(net.parameters().backend(), options);
     std::vector<T> const from = to_host(net.parameters());
     std::vector<T> to(static_cast<std::size_t>(wide.parameters().size()));
     auto const old = net.names().begin();
