@@ -13,7 +13,7 @@
 namespace onestep {
 
 /// How exactly convolutions are computed. The rounding of y in float, normal inputs, as a share of y's root mean square; as measured over
-/// the shapes of the reference networks (docs/unet.md). In double all three are good to 1e-14.
+/// the shapes of the reference networks (docs/unet.md). In double all three are good to 1e-12.
 enum class accuracy {
     fast,      ///< Winograd F(4x4, 3x3) where it is faster: 2e-6 to 4e-6, the largest single error 5e-5
     balanced,  ///< Winograd F(2x2, 3x3): 3e-7 to 5e-7, the largest 3e-6

@@ -81,10 +81,10 @@ struct unet_options {
 /// A U-Net with residual blocks and attention: forward, backward and exact forward-mode derivatives, on any backend.
 ///
 /// All parameters lie in one flat buffer, gradients in another; activations in a pool in which tensors that do not live at the same time
-/// share their place, and which stops growing after the first passes. Kept for backward are the inputs of normalisations only; what
-/// follows from them is made again. What a backend makes of weights is kept from the second evaluation on until `parameters()` is called,
-/// which hands them out for writing: ask for them again before writing again. Training, which evaluates once and changes them, has no need
-/// of that memory. Gradients exist once they have been asked for.
+/// share their place, and which stops growing after the first passes. Kept for backward are the inputs of normalisations, and of
+/// attention's products; what follows from them is made again. What a backend makes of weights is kept from the second evaluation on until
+/// `parameters()` is called, which hands them out for writing: ask for them again before writing again. Training, which evaluates once and
+/// changes them, has no need of that memory. Gradients exist once they have been asked for.
 ///
 /// One object may be evaluated, net(x, t, y), from many threads at once; forward and backward belong to one thread. A copy owns its own
 /// parameters and gradients. The backend must outlive it. Source: Ronneberger, Fischer, Brox 2015 (arXiv:1505.04597); Ho, Jain, Abbeel 2020
