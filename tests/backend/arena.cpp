@@ -9,6 +9,8 @@
 
 #include "test_backend.hpp"
 
+namespace arena_tests {
+
 using onestep::arena;
 using onestep::index_t;
 using onestep::test::backend_type;
@@ -110,3 +112,5 @@ TEST_CASE("arena: a piece of no elements takes no room") {
     CHECK(memory.take<float>(16) == first + 16);
     CHECK(device.allocations == 1);
 }
+
+}  // namespace arena_tests

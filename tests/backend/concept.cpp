@@ -11,6 +11,8 @@
 
 #include "test_backend.hpp"
 
+namespace backend_concept_tests {
+
 using onestep::index_t;
 using onestep::op;
 using onestep::test::backend_type;
@@ -446,3 +448,5 @@ TEST_CASE_TEMPLATE("backend: a product with beta 0 overwrites NaN, and one with 
     device().gemm(op::plain, op::plain, 3, 3, 4, T(0), bad.data(), 4, bad.data(), 3, T(0), c.data(), 3);
     CHECK(c.to_host() == std::vector<T>(9, T(0)));
 }
+
+}  // namespace backend_concept_tests

@@ -4,7 +4,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::backend_convolution_tests {
 namespace {
 
 using test::backend_type;
@@ -175,4 +175,4 @@ TEST_CASE("convolution: no images, no work") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::backend_convolution_tests

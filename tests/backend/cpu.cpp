@@ -8,6 +8,8 @@
 #include "../counting_allocator.hpp"
 #include "gemm_check.hpp"
 
+namespace cpu_tests {
+
 using namespace onestep;
 using test::operations;
 using test::product;
@@ -217,3 +219,5 @@ TEST_CASE("warm products on the cpu allocate nothing") {
     }
 }
 #endif
+
+}  // namespace cpu_tests

@@ -9,6 +9,8 @@
 #include "../counting_allocator.hpp"
 #include "gemm_check.hpp"
 
+namespace cpu_gemm_tests {
+
 using namespace onestep;
 using test::operations;
 using test::product;
@@ -147,3 +149,5 @@ TEST_CASE("a warm planned product allocates nothing") {
     CHECK(test::allocations() == before);
 }
 #endif
+
+}  // namespace cpu_gemm_tests

@@ -5,6 +5,8 @@
 
 #include "../test_backend.hpp"
 
+namespace fill_tests {
+
 using namespace onestep;
 
 TEST_CASE("fill: overwrites every element of a view and none beside it") {
@@ -17,3 +19,5 @@ TEST_CASE("fill: overwrites every element of a view and none beside it") {
         for (index_t i = 1; i <= n; ++i) REQUIRE(values[static_cast<std::size_t>(i)] == -0.25f);
     }
 }
+
+}  // namespace fill_tests

@@ -7,6 +7,8 @@
 
 #include "../test_backend.hpp"
 
+namespace finite_tests {
+
 using namespace onestep;
 
 TEST_CASE("finite: counts NaN and infinity wherever they stand") {
@@ -25,3 +27,5 @@ TEST_CASE("finite: counts NaN and infinity wherever they stand") {
     CHECK_THROWS_WITH_AS(require_finite("samples", x.view()),
                          "not_finite_error: samples: 2 of 4 values are NaN or infinite, all must be finite", not_finite_error);
 }
+
+}  // namespace finite_tests

@@ -4,6 +4,8 @@
 
 #include "../test_backend.hpp"
 
+namespace gather_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -14,3 +16,5 @@ TEST_CASE("gather: writes the rows that an index names, repeated ones too") {
     device().for_each_pair(4, 2, functor::gather<float>{in.data(), index.data(), out.data(), 2});
     CHECK(out.to_host() == std::vector<float>{20, 21, 0, 1, 20, 21, 10, 11});
 }
+
+}  // namespace gather_tests

@@ -5,7 +5,7 @@
 #include "counting_allocator.hpp"
 #include "network/values.hpp"
 
-namespace onestep {
+namespace onestep::host_convolution_tests {
 namespace {
 
 struct trained {
@@ -62,4 +62,4 @@ TEST_CASE("convolution: a warm step allocates nothing") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::host_convolution_tests

@@ -4,6 +4,8 @@
 
 #include "gemm_check.hpp"
 
+namespace host_gemm_tests {
+
 using namespace onestep;
 using test::operations;
 using test::product;
@@ -45,3 +47,5 @@ TEST_CASE_TEMPLATE("Eigen tiles are right on both sides of their edges", T, floa
                     CHECK(p.error(p.run(by_tiles{})) < 4);
                 }
 }
+
+}  // namespace host_gemm_tests

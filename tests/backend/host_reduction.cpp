@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace host_reduction_tests {
+
 using namespace onestep;
 
 namespace {
@@ -93,3 +95,5 @@ TEST_CASE("sums of no terms are zero") {
     host::column_sum<index_t, one, put<index_t>>{0, 1, {}, {&total}}(0);
     CHECK(total == 0);
 }
+
+}  // namespace host_reduction_tests

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-namespace onestep {
+namespace onestep::lender_tests {
 namespace {
 
 /// How many exist, and what each has been through.
@@ -119,4 +119,4 @@ TEST_CASE("lender: a resource has one user at a time, from however many threads"
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::lender_tests

@@ -7,7 +7,7 @@
 #include "counting_allocator.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::pool_tests {
 namespace {
 
 using test::backend_type;
@@ -73,4 +73,4 @@ TEST_CASE("pool: equal passes allocate nothing when warm, at equal addresses") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::pool_tests

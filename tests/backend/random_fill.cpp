@@ -8,6 +8,8 @@
 
 #include "test_backend.hpp"
 
+namespace random_fill_tests {
+
 using onestep::draw;
 using onestep::index_t;
 using onestep::normal;
@@ -130,3 +132,5 @@ TEST_CASE("normal: moments are those of the standard normal distribution") {
 TEST_CASE("normal: the same bits on every backend and compiler") {
     CHECK(onestep::test::hash(normal<float>(device(), {1023, 37}, 7).to_host()) == 0xb17e87394d900fa4u);
 }
+
+}  // namespace random_fill_tests

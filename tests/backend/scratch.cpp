@@ -10,6 +10,8 @@
 
 #include "test_backend.hpp"
 
+namespace scratch_tests {
+
 using onestep::index_t;
 
 namespace {
@@ -108,3 +110,5 @@ TEST_CASE("scratch: the tested backend lends device memory") {
     device.download(at, 3, back.data());
     CHECK(back == values);
 }
+
+}  // namespace scratch_tests

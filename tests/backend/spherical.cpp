@@ -4,7 +4,7 @@
 
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::spherical_tests {
 namespace {
 
 using test::backend_type;
@@ -93,4 +93,4 @@ TEST_CASE("spherical: refuses other shapes and fractions") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::spherical_tests

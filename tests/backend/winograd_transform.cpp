@@ -3,7 +3,7 @@
 
 #include <random>
 
-namespace onestep {
+namespace onestep::winograd_transform_tests {
 namespace {
 
 using namespace host::winograd;
@@ -60,4 +60,4 @@ TEST_CASE("winograd: both dimensions of a square, rows and columns in their plac
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::winograd_transform_tests

@@ -9,6 +9,8 @@
 
 #include "../counting_allocator.hpp"
 
+namespace assignment_tests {
+
 using onestep::index_t;
 using onestep::linear_assignment;
 
@@ -135,3 +137,5 @@ TEST_CASE("linear_assignment: refuses costs that are not finite") {
     costs[5] = HUGE_VAL;
     CHECK_THROWS_AS(linear_assignment().solve(3, costs.data()), onestep::not_finite_error);
 }
+
+}  // namespace assignment_tests

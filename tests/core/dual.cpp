@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+namespace dual_tests {
+
 using onestep::dual;
 
 namespace {
@@ -118,3 +120,5 @@ TEST_CASE("dual: works at compile time") {
     static_assert((t * t - 2 / t).value == 9 - 2.0 / 3);
     static_assert((t * t).derivative == 6);
 }
+
+}  // namespace dual_tests

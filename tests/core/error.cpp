@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace error_tests {
+
 namespace {
 
 template <class Error> std::string message_of(std::string object, std::string given, std::string allowed = {}) {
@@ -44,3 +46,5 @@ TEST_CASE("error: the parts can be read back, and every kind is an onestep::erro
     }
     CHECK_THROWS_AS(onestep::raise<onestep::label_error>("net", "label 10", "0 to 9"), std::runtime_error);
 }
+
+}  // namespace error_tests

@@ -7,6 +7,8 @@
 #include <initializer_list>
 #include <limits>
 
+namespace math_tests {
+
 namespace math = onestep::math;
 
 namespace {
@@ -158,3 +160,5 @@ TEST_CASE("math: every square root in the promised range and dense sweeps of the
     CHECK(worst_exp(7) < 1.1);
     CHECK(worst_phase(61) < 1.1e-7);
 }
+
+}  // namespace math_tests

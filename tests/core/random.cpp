@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+namespace random_tests {
+
 using onestep::draw;
 using onestep::index_t;
 using onestep::quad;
@@ -293,3 +295,5 @@ TEST_CASE("random: every coordinate names another stream") {
     CHECK_FALSE(stream.words(0, 1) == stream.words(0, std::uint64_t{1} << 32));
     CHECK(stream.words(4, 1) == random_stream{stream.key, stream.first_sample + 4}.words(0, 1));
 }
+
+}  // namespace random_tests

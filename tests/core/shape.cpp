@@ -4,6 +4,8 @@
 
 #include <vector>
 
+namespace shape_tests {
+
 using onestep::shape;
 using onestep::shape_error;
 
@@ -70,3 +72,5 @@ TEST_CASE("shape: usable in constant expressions") {
     static_assert(shape{2, 3, 4}.with_rows(5).cols() == 12);
     CHECK(sizeof(shape) <= 64);
 }
+
+}  // namespace shape_tests

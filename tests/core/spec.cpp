@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+namespace spec_tests {
+
 namespace {
 
 struct inner {
@@ -69,3 +71,5 @@ TEST_CASE("spec: a number is the shortest text that reads back as itself") {
     CHECK(onestep::to_string(std::numeric_limits<double>::infinity()) == "inf");
     CHECK(onestep::to_string(std::numeric_limits<double>::quiet_NaN()).find("nan") != std::string::npos);
 }
+
+}  // namespace spec_tests

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace sums_tests {
+
 using onestep::sums;
 
 TEST_CASE("sums add element by element and start at zero") {
@@ -15,3 +17,5 @@ TEST_CASE("sums add element by element and start at zero") {
     CHECK_FALSE(total == sums<double, 3>{{11, 0, 4}});
     static_assert(std::is_trivially_copyable_v<sums<float, 2>> && sizeof(sums<float, 2>) == 2 * sizeof(float));
 }
+
+}  // namespace sums_tests

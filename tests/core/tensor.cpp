@@ -5,6 +5,8 @@
 
 #include "test_backend.hpp"
 
+namespace tensor_tests {
+
 using onestep::shape;
 using onestep::shape_error;
 using onestep::test::backend_type;
@@ -104,3 +106,5 @@ TEST_CASE_TEMPLATE("tensor: element types", T, float, double, std::int32_t, std:
     onestep::tensor<T, backend_type> const x(device(), {3}, values);
     CHECK(x.to_host() == values);
 }
+
+}  // namespace tensor_tests

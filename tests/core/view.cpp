@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+namespace view_tests {
+
 using onestep::cpu;
 using onestep::shape;
 using onestep::shape_error;
@@ -88,3 +90,5 @@ TEST_CASE("view: require_shape names who asks and what is wrong") {
     CHECK_NOTHROW(require_shape("mlp", "x", v, {2, 3}));
     CHECK_THROWS_WITH_AS(require_shape("mlp", "x", v, {3, 2}), "shape_error: mlp: x is [2, 3], it must be [3, 2]", shape_error);
 }
+
+}  // namespace view_tests

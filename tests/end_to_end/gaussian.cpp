@@ -13,6 +13,8 @@
 
 #include "../exact_models.hpp"
 
+namespace gaussian_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -96,3 +98,5 @@ TEST_CASE("end to end: distances tell the samples of a Gaussian from those of an
     CHECK(energy_distance(from(mean, 1.4 * deviation, 5), truth).squared > 5e-3);
     CHECK(sliced_wasserstein(from(mean, 1.4 * deviation, 5), truth) > 0.1);
 }
+
+}  // namespace gaussian_tests

@@ -11,6 +11,8 @@
 
 #include "../exact_models.hpp"
 
+namespace mixture_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -72,3 +74,5 @@ TEST_CASE("end to end: samples of a mixture are near the truth, and nearer with 
     CHECK(sliced_wasserstein(sample(flow, heun{.steps = 32}, z), exact) < 0.06);
     CHECK(energy_distance(z, exact).squared > 0.1);
 }
+
+}  // namespace mixture_tests

@@ -15,6 +15,8 @@
 
 #include "../exact_models.hpp"
 
+namespace training_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -77,3 +79,5 @@ TEST_CASE("end to end: slow: training, reflow and distillation lead to one step"
     CHECK(reflowed_one_step < trained_one_step / 20);
     CHECK(one_step < 2 * bound);
 }
+
+}  // namespace training_tests

@@ -16,6 +16,8 @@
 
 #include "../io/scratch.hpp"
 
+namespace end_to_end_unet_tests {
+
 using namespace onestep;
 
 namespace {
@@ -154,3 +156,5 @@ TEST_CASE("end to end: slow: objectives with derivatives train a U-Net with two 
     MESSAGE("mean squared distance of a drawing in one step to the nearest image: " << before << " before, " << after << " after");
     CHECK(after < 0.2 * before);
 }
+
+}  // namespace end_to_end_unet_tests

@@ -6,6 +6,8 @@
 
 #include "test_backend.hpp"
 
+namespace centred_tests {
+
 using onestep::index_t;
 using onestep::tensor;
 using onestep::test::backend_type;
@@ -41,3 +43,5 @@ TEST_CASE("centred: blocks fill their room and are never empty") {
     CHECK(evaluation::centred_rows(50000, 200000, 1024) == 128);
     CHECK(evaluation::centred_rows(7, 200000, 1024) == 7);
 }
+
+}  // namespace centred_tests

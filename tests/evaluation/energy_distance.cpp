@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+namespace energy_distance_tests {
+
 using onestep::cpu;
 using onestep::energy_distance;
 using onestep::index_t;
@@ -164,3 +166,5 @@ TEST_CASE("energy_distance: the report prints itself and converts") {
     double const value = report;
     CHECK(value == 0.25);
 }
+
+}  // namespace energy_distance_tests

@@ -9,6 +9,8 @@
 
 #include "test_backend.hpp"
 
+namespace feature_moments_tests {
+
 using onestep::feature_moments;
 using onestep::index_t;
 using onestep::moments;
@@ -93,3 +95,5 @@ TEST_CASE("feature_moments: what it refuses") {
     CHECK_THROWS_WITH_AS(feature_moments(tensor<double, backend_type>(device(), {2, 1}, {1e200, -1e200})),
                          doctest::Contains("feature_moments: covariance (0, 0) is inf"), onestep::not_finite_error);
 }
+
+}  // namespace feature_moments_tests

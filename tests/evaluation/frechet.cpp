@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+namespace frechet_tests {
+
 using onestep::cpu;
 using onestep::feature_moments;
 using onestep::frechet_distance;
@@ -234,3 +236,5 @@ TEST_CASE("frechet_distance: the report prints itself") {
     CHECK(to_string(onestep::frechet_report{0.75, 0.25, 0.5, 4096, 1797}) ==
           "frechet_distance = 0.75 (means = 0.25, covariances = 0.5, n = 4096, m = 1797)");
 }
+
+}  // namespace frechet_tests

@@ -17,6 +17,8 @@
 
 #include "../exact_models.hpp"
 
+namespace likelihood_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -309,3 +311,5 @@ TEST_CASE("likelihood: rules are printable and comparable specs") {
     CHECK(rademacher_probes{2} == rademacher_probes{2});
     CHECK_FALSE(normal_probes{2} == normal_probes{});
 }
+
+}  // namespace likelihood_tests

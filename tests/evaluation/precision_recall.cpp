@@ -11,6 +11,8 @@
 
 #include "test_backend.hpp"
 
+namespace precision_recall_tests {
+
 using onestep::index_t;
 using onestep::precision_recall;
 using onestep::precision_recall_report;
@@ -270,3 +272,5 @@ TEST_CASE("precision_recall: the report prints itself") {
     CHECK(to_string(precision_recall_report{0.75, 0.5, 1.25, 0.875, 4096, 1797, 3}) ==
           "precision = 0.75, recall = 0.5, density = 1.25, coverage = 0.875 (n = 4096, m = 1797, k = 3)");
 }
+
+}  // namespace precision_recall_tests

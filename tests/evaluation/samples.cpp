@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace samples_tests {
+
 using onestep::cpu;
 using onestep::index_t;
 using onestep::tensor;
@@ -38,3 +40,5 @@ TEST_CASE("samples: every block runs once for any number of threads") {
         CHECK(calls == std::vector<int>(100, 1));
     }
 }
+
+}  // namespace samples_tests

@@ -10,6 +10,8 @@
 #include <numbers>
 #include <vector>
 
+namespace sliced_wasserstein_tests {
+
 using onestep::cpu;
 using onestep::index_t;
 using onestep::sliced_wasserstein;
@@ -198,3 +200,5 @@ TEST_CASE("sliced_wasserstein: the report prints itself") {
     CHECK(to_string(onestep::sliced_wasserstein_report{0.25, 4096, 1797, 512, 7}) ==
           "sliced_wasserstein = 0.25 (n = 4096, m = 1797, directions = 512, seed = 7)");
 }
+
+}  // namespace sliced_wasserstein_tests

@@ -11,6 +11,8 @@
 #include <limits>
 #include <vector>
 
+namespace straightness_tests {
+
 using onestep::cpu;
 using onestep::index_t;
 using onestep::model;
@@ -143,3 +145,5 @@ TEST_CASE("straightness: the report prints itself") {
     CHECK(to_string(onestep::straightness_report{0.25, 0.0625, 4, 1000, 100}) ==
           "straightness = 0.25 (normalised = 0.0625, transport cost = 4, n = 1000, steps = 100)");
 }
+
+}  // namespace straightness_tests

@@ -7,6 +7,8 @@
 
 #include "scratch.hpp"
 
+namespace curve_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -101,3 +103,5 @@ TEST_CASE("curve: wrong input and unwritable places are typed errors") {
     CHECK(text_of(path) == before);
     CHECK(folder.entries() == 1);
 }
+
+}  // namespace curve_tests

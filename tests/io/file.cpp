@@ -13,6 +13,8 @@
 
 #include "scratch.hpp"
 
+namespace file_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -171,3 +173,5 @@ TEST_CASE("file: readers beside a writer see whole files only") {
     CHECK(whole);
     CHECK(folder.entries() == 1);
 }
+
+}  // namespace file_tests

@@ -5,6 +5,8 @@
 
 #include <onestep/io/font.hpp>
 
+namespace font_tests {
+
 using namespace onestep;
 
 TEST_CASE("font: characters are five wide, differ from each other, and only the space is empty") {
@@ -34,3 +36,5 @@ TEST_CASE("font: letters are where ASCII has them, others are question marks") {
     CHECK(&font::glyph('\x7f') == &font::glyph('?'));
     CHECK(&font::glyph('\t') == &font::glyph('?'));
 }
+
+}  // namespace font_tests

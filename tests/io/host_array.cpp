@@ -4,6 +4,8 @@
 
 #include "scratch.hpp"
 
+namespace host_array_tests {
+
 using namespace onestep;
 using onestep::test::message;
 
@@ -32,3 +34,5 @@ TEST_CASE("host_array: extents from files become shapes or typed errors") {
     CHECK_THROWS_AS(to_shape("f", "x", extents{std::uint64_t(1) << 63}), format_error);
     CHECK(to_shape("f", "x", extents{(std::uint64_t(1) << 63) - 1}).size() == std::numeric_limits<index_t>::max());
 }
+
+}  // namespace host_array_tests

@@ -7,6 +7,8 @@
 
 #include "scratch.hpp"
 
+namespace idx_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -186,3 +188,5 @@ TEST_CASE("idx: a truncated or altered file is refused or sound") {
         CHECK(altered(bytes, bytes.size(), parse).refused > 200);
     }
 }
+
+}  // namespace idx_tests

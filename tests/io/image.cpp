@@ -34,6 +34,8 @@
 #include <stb/stb_image_write.h>
 #endif
 
+namespace image_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -212,3 +214,5 @@ TEST_CASE("image: a canvas takes text, images and grids, and cuts off what lies 
     CHECK(lines.at(2, 7) == white);
     CHECK(lines.at(2, 9) == black);
 }
+
+}  // namespace image_tests

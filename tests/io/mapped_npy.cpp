@@ -2,6 +2,8 @@
 
 #include "scratch.hpp"
 
+namespace mapped_npy_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -57,3 +59,5 @@ TEST_CASE("mapped_npy: refuses what is not there, foreign or truncated") {
     CHECK(message<file_error>([&] { mapped_npy<float>{folder.path()}; }) ==
           "file_error: " + folder.path() + ": is not a regular file, only those are mapped");
 }
+
+}  // namespace mapped_npy_tests

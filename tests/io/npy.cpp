@@ -4,6 +4,8 @@
 
 #include "scratch.hpp"
 
+namespace npy_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -152,3 +154,5 @@ TEST_CASE("npy: the writer checks the number of values and leaves the old file")
     CHECK_THROWS_AS(write_npy(folder / "none/file", {2, 3}, six), file_error);
     CHECK(folder.entries() == 1);
 }
+
+}  // namespace npy_tests

@@ -2,6 +2,8 @@
 
 #include "scratch.hpp"
 
+namespace npy_writer_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("npy_writer: an older file stays until the new one is complete") {
     CHECK(folder.entries() == 1);
     CHECK(message<file_error>([&] { npy_writer<float>(folder / "missing/x.npy", {1}); }).starts_with("file_error: "));
 }
+
+}  // namespace npy_writer_tests

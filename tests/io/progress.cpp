@@ -6,6 +6,8 @@
 
 #include "scratch.hpp"
 
+namespace progress_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -137,3 +139,5 @@ TEST_CASE("progress: a file is no terminal") {
     CHECK(std::fgetc(file) == 'x');
     std::fclose(file);
 }
+
+}  // namespace progress_tests

@@ -7,6 +7,8 @@
 
 #include "scratch.hpp"
 
+namespace safetensors_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -232,3 +234,5 @@ TEST_CASE("safetensors: values pass bit for bit, NaN and infinity too") {
     auto const back = safetensors_file::read(folder / "file").get<float>("v").values;
     CHECK(std::memcmp(back.data(), values.data(), 16) == 0);
 }
+
+}  // namespace safetensors_tests

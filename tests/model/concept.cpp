@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+namespace model_concept_tests {
+
 using namespace onestep;
 
 namespace {
@@ -37,3 +39,5 @@ TEST_CASE("model kinds: another network takes a model's place with its process a
     CHECK(&after.network() == &other);
     static_assert(std::same_as<std::remove_const_t<decltype(after)>, fast>);
 }
+
+}  // namespace model_concept_tests

@@ -16,6 +16,8 @@
 
 #include <doctest/doctest.h>
 
+namespace consistency_model_tests {
+
 using namespace onestep;
 
 namespace {
@@ -234,3 +236,5 @@ TEST_CASE("consistency_model: given labels, the rows of a batch with theirs, and
     CHECK_THROWS_WITH_AS(consistency_model(real, edm{}).given(labels), "label_error: conditioned: label 1 is 5, labels are 0 to 4",
                          label_error);
 }
+
+}  // namespace consistency_model_tests

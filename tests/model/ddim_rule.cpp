@@ -12,6 +12,8 @@
 
 #include "../exact_flow_map.hpp"
 
+namespace ddim_rule_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -124,3 +126,5 @@ TEST_CASE("ddim_rule: refuses where the target says nothing, and is a spec") {
     CHECK(ddim_rule{} == ddim_rule{edm_preconditioned{}});
     CHECK_FALSE(ddim_rule{} == ddim_rule{edm_preconditioned{0.3}});
 }
+
+}  // namespace ddim_rule_tests

@@ -9,6 +9,8 @@
 
 #include "../test_backend.hpp"
 
+namespace flow_map_model_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -95,3 +97,5 @@ TEST_CASE("flow_map_model: labels given to it reach the network, row by row") {
     tensor<std::int32_t, backend_type> const wrong(device(), {3}, std::vector<std::int32_t>{0, 3, 1});
     CHECK_THROWS_WITH_AS(map.given(wrong), "label_error: conditioned: label 1 is 3, labels are 0 to 2", label_error);
 }
+
+}  // namespace flow_map_model_tests

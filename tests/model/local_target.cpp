@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace local_target_tests {
+
 using namespace onestep;
 
 namespace {
@@ -25,3 +27,5 @@ TEST_CASE("local_target: of an average velocity the velocity, of other rules wha
     CHECK(map_rule<silent_rule>);
     CHECK_FALSE(has_local_target<silent_rule>);
 }
+
+}  // namespace local_target_tests

@@ -11,6 +11,8 @@
 
 #include "../exact_models.hpp"
 
+namespace matched_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -37,3 +39,5 @@ TEST_CASE("matched: times without a counterpart are refused") {
     model const trained{net, variance_preserving{}, epsilon{}};
     CHECK_THROWS_AS(matched(trained, rectified_flow{}).x0_at(1), domain_error);  // pure noise, which this process never reaches
 }
+
+}  // namespace matched_tests

@@ -6,7 +6,7 @@
 
 #include "network/networks.hpp"
 
-namespace onestep {
+namespace onestep::model_tests {
 namespace {
 
 struct owner {  // labelled, and counts
@@ -83,4 +83,4 @@ TEST_CASE("model: given labels, and the rows of a batch with theirs") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::model_tests

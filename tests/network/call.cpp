@@ -7,7 +7,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::call_tests {
 namespace {
 
 using test::backend_type;
@@ -206,4 +206,4 @@ TEST_CASE("call: an mlp in all its forms") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::call_tests

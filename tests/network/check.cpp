@@ -4,7 +4,7 @@
 
 #include "network/networks.hpp"
 
-namespace onestep {
+namespace onestep::check_tests {
 namespace {
 
 using test::fault;
@@ -190,4 +190,4 @@ TEST_CASE("check: options outside their range are refused") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::check_tests

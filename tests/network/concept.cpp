@@ -5,7 +5,7 @@
 
 #include "network/networks.hpp"
 
-namespace onestep {
+namespace onestep::network_concept_tests {
 namespace {
 
 /// Which concepts a type satisfies, one letter each: network, two times, labels, trainable, differentiable; capitals: with two times.
@@ -109,4 +109,4 @@ TEST_CASE("concept: mlp and its conditioned view") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::network_concept_tests

@@ -6,7 +6,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::conditioned_tests {
 namespace {
 
 using test::backend_type;
@@ -111,4 +111,4 @@ TEST_CASE("conditioned: labels out of range are refused with their place and val
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::conditioned_tests

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <type_traits>
 
-namespace onestep {
+namespace onestep::dropping_tests {
 namespace {
 
 struct drops {
@@ -60,4 +60,4 @@ TEST_CASE("dropping: networks that cannot are left alone") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::dropping_tests

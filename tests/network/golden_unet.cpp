@@ -4,7 +4,7 @@
 
 // Files written by tests/golden/network/unet.py: PyTorch's answers and derivatives, computed in double and rounded to single precision.
 
-namespace onestep {
+namespace onestep::golden_unet_tests {
 namespace {
 
 using test::backend_type;
@@ -65,4 +65,4 @@ TEST_CASE("unet: writes its weights as PyTorch has them") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::golden_unet_tests

@@ -26,7 +26,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::guided_tests {
 namespace {
 
 using test::backend_type;
@@ -486,4 +486,4 @@ TEST_CASE("guided: is a network, evaluated only, and keeps lvalues by reference"
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::guided_tests

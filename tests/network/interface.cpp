@@ -5,7 +5,7 @@
 
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::interface_tests {
 namespace {
 
 using test::backend_type;
@@ -144,4 +144,4 @@ TEST_CASE("network_interface: backward wants a forward of its shape") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::interface_tests

@@ -9,7 +9,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::mlp_tests {
 namespace {
 
 using test::backend_type;
@@ -457,4 +457,4 @@ TEST_CASE("mlp: a warm step, evaluation or jvp allocates nothing") {
 #endif
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::mlp_tests

@@ -3,7 +3,7 @@
 
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::parameters_tests {
 namespace {
 
 using test::backend_type;
@@ -111,4 +111,4 @@ TEST_CASE("parameters: values go into the flat buffer and come back out, and not
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::parameters_tests

@@ -6,6 +6,8 @@
 
 #include "../test_backend.hpp"
 
+namespace second_time_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -64,3 +66,5 @@ TEST_CASE("with_second_time: a U-Net answers as before, too") {
     CHECK(relative_difference(z.to_host(), y.to_host()) < 1e-12);
     CHECK(wide.parameters().size() == net.parameters().size() + 4 * 32);
 }
+
+}  // namespace second_time_tests

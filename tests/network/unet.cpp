@@ -8,7 +8,7 @@
 #include "network/unets.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::network_unet_tests {
 namespace {
 
 using test::backend_type;
@@ -203,4 +203,4 @@ TEST_CASE("unet: wrong calls are refused, and lose nothing") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::network_unet_tests

@@ -6,7 +6,7 @@
 
 // What a U-Net promises on the CPU alone.
 
-namespace onestep {
+namespace onestep::unet_threads_tests {
 namespace {
 
 using test::batch_of;
@@ -54,4 +54,4 @@ TEST_CASE("unet: warm passes allocate nothing") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::unet_threads_tests

@@ -13,6 +13,8 @@
 #include "../counting_allocator.hpp"
 #include "../exact_models.hpp"
 
+namespace accumulate_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -286,3 +288,5 @@ TEST_CASE("accumulate: a warm call allocates nothing") {
         CHECK(warm(one_step_distillation{}, {x0.view(), noise.view()}) == 0);
     }
 }
+
+}  // namespace accumulate_tests

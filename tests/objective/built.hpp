@@ -2,7 +2,7 @@
 /// What an objective builds, in host memory, and what networks answer, asked one time a row.
 #include "gradient.hpp"
 
-namespace onestep::test {
+namespace onestep::test::built {
 
 struct built_problem {
     std::vector<double> x, t, target;
@@ -68,4 +68,4 @@ inline std::vector<double> drawn_noise(shape const& extents, random_key key) {
     return z.to_host();
 }
 
-}  // namespace onestep::test
+}  // namespace onestep::test::built

@@ -9,7 +9,7 @@
 
 #include "gradient.hpp"
 
-namespace onestep::test {
+namespace onestep::test::consistency {
 
 using numbers = std::vector<double>;
 using data_type = batch<double, backend_type>;
@@ -146,4 +146,4 @@ struct given_data {
     }
 };
 
-}  // namespace onestep::test
+}  // namespace onestep::test::consistency

@@ -10,8 +10,11 @@
 #include "consistency.hpp"
 #include "frozen.hpp"
 
+namespace consistency_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::consistency;
 
 namespace {
 
@@ -205,3 +208,5 @@ TEST_CASE("consistency_distillation: refuses another process, guidance without l
               "neighbouring_levels{curriculum = constant_levels{count = 18}, choice = uniform_level{}, grid = karras_grid{rho = 7, "
               "sigma_min = 0, sigma_max = 0}}, weighting = unit_weight{}, average = no_average{}, guidance = 1}");
 }
+
+}  // namespace consistency_distillation_tests

@@ -14,6 +14,8 @@
 
 #include <doctest/doctest.h>
 
+namespace consistency_exact_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -202,3 +204,5 @@ TEST_CASE("consistency objectives: gradients have the same bits with one thread 
         CHECK(one == two);
     }
 }
+
+}  // namespace consistency_exact_tests

@@ -9,8 +9,11 @@
 #include "consistency.hpp"
 #include "frozen.hpp"
 
+namespace consistency_training_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::consistency;
 
 namespace {
 
@@ -230,3 +233,5 @@ TEST_CASE("consistency_training: refuses noise of another shape and pairs that t
     CHECK_THROWS_AS(build(first_consistency_training({.from = 100}, {.sigma_max = 80}), student, student, given.labelled()), shape_error);
     CHECK_NOTHROW(build(first_consistency_training({}, {.sigma_max = 80}), student, student, given.pairs()));
 }
+
+}  // namespace consistency_training_tests

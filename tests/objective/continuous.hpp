@@ -4,7 +4,7 @@
 
 #include "gradient.hpp"
 
-namespace onestep::test {
+namespace onestep::test::continuous {
 
 using data_type = batch<double, backend_type>;
 using numbers = std::vector<double>;
@@ -55,4 +55,4 @@ inline mlp<double, backend_type> small_network() {
 
 inline continuous_consistency_options const at_once{.warmup = 0};
 
-}  // namespace onestep::test
+}  // namespace onestep::test::continuous

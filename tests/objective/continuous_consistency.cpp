@@ -7,8 +7,11 @@
 #include "continuous.hpp"
 #include "frozen.hpp"
 
+namespace continuous_consistency_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::continuous;
 
 namespace {
 
@@ -187,3 +190,5 @@ TEST_CASE("continuous_consistency: says what it is") {
     static_assert(std::same_as<decltype(continuous_consistency{teacher}), continuous_consistency<from_teacher<decltype(teacher)>>>);
     static_assert(std::same_as<decltype(continuous_consistency{by_differences{}}), continuous_consistency<by_differences>>);
 }
+
+}  // namespace continuous_consistency_tests

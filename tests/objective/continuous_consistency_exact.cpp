@@ -18,6 +18,8 @@
 
 #include <doctest/doctest.h>
 
+namespace continuous_consistency_exact_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -252,3 +254,5 @@ TEST_CASE("continuous_consistency: a warm step allocates nothing") {
     CHECK(warm(learned_weighting{continuous_consistency(along_data{}, {.sigma_data = 0.5}, norm_tangent{})}, {x0.view()}) == 0);
     CHECK(warm(continuous_consistency(by_differences{}, {.sigma_data = 0.5}, clamped_tangent{}), {x0.view()}) == 0);
 }
+
+}  // namespace continuous_consistency_exact_tests

@@ -8,8 +8,11 @@
 
 #include "continuous.hpp"
 
+namespace continuous_consistency_tangent_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::continuous;
 
 namespace {
 
@@ -174,3 +177,5 @@ TEST_CASE("continuous_consistency: differences come to the same tangent as their
     check(straight);
     check(song);
 }
+
+}  // namespace continuous_consistency_tangent_tests

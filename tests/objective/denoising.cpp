@@ -15,6 +15,8 @@
 #include "../counting_allocator.hpp"
 #include "gradient.hpp"
 
+namespace denoising_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -273,3 +275,5 @@ TEST_CASE("denoising: prints what decides it, and a warm call allocates nothing"
     CHECK(allocations() == before);
 #endif
 }
+
+}  // namespace denoising_tests

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+namespace distance_tests {
+
 using namespace onestep;
 
 namespace {
@@ -83,3 +85,5 @@ TEST_CASE("distance: reported without what is divided out of it") {
     CHECK(plain_distance(pseudo_huber{.c = 3}, 16, 5) == 2);
     CHECK(plain_distance(adaptive_squared{}, 12, 3) == 4);  // the mean of the squared elements
 }
+
+}  // namespace distance_tests

@@ -10,6 +10,8 @@
 
 #include "gradient.hpp"
 
+namespace flow_matching_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -235,3 +237,5 @@ TEST_CASE("flow_matching: prints what decides it") {
     CHECK(to_string(flow_matching{pseudo_huber{.c = 0.1}, logit_normal{.mean = 0.5}}) ==
           "flow_matching{distance = pseudo_huber{c = 0.1}, density = logit_normal{mean = 0.5, deviation = 1}, weight = unit_weight{}}");
 }
+
+}  // namespace flow_matching_tests

@@ -6,6 +6,8 @@
 
 #include "golden.hpp"
 
+namespace golden_consistency_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -37,3 +39,5 @@ TEST_CASE("consistency_distillation: losses and gradients are those of a recordi
     check_golden(accumulate(consistency_distillation(flow, heun{}, squared{}, on_flow), straight, older_straight, data, {}), net,
                  golden_case(file, "flow_heun"));
 }
+
+}  // namespace golden_consistency_distillation_tests

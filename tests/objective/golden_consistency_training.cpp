@@ -7,6 +7,8 @@
 
 #include "golden.hpp"
 
+namespace golden_consistency_training_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -48,3 +50,5 @@ TEST_CASE("consistency_training: levels and gaps are those of the recording") {
         CHECK(gap_schedule{.stage = 10}.level_before(ect_t[k], 10) == doctest::Approx(ect_s[k]).epsilon(1e-12));
     }
 }
+
+}  // namespace golden_consistency_training_tests

@@ -5,6 +5,8 @@
 
 #include "golden.hpp"
 
+namespace golden_continuous_consistency_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -37,3 +39,5 @@ TEST_CASE("continuous_consistency: losses and gradients are those of PyTorch") {
     check(continuous_consistency(along_data{}, at_once, rms_tangent{}, levels), song, "sCT on EDM");
     check(continuous_consistency{teacher, at_once, norm_tangent{}, levels}, karras, "sCD on EDM");
 }
+
+}  // namespace golden_continuous_consistency_tests

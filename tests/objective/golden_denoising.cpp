@@ -9,6 +9,8 @@
 
 #include "golden.hpp"
 
+namespace golden_denoising_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("denoising: losses and gradients are those of PyTorch, each as its sou
     check_golden(accumulate(denoising(onestep::x0{}, squared{}, levels, soft_min_snr{}), preconditioned, data, {}), net,
                  golden_case(file, "soft min snr"), 1e-11);
 }
+
+}  // namespace golden_denoising_tests

@@ -4,6 +4,8 @@
 
 #include "golden.hpp"
 
+namespace golden_flow_matching_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -30,3 +32,5 @@ TEST_CASE("flow_matching: losses and gradients are those of PyTorch") {
     check(flow_matching(squared{}, times, time_weight{rising}), flow, "time_weight");
     check(flow_matching(squared{}, times), by_epsilon, "epsilon on variance_preserving");
 }
+
+}  // namespace golden_flow_matching_tests

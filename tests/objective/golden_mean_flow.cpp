@@ -3,6 +3,8 @@
 
 #include "golden.hpp"
 
+namespace golden_mean_flow_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -25,3 +27,5 @@ TEST_CASE("mean_flow: losses and gradients are those of PyTorch") {
     check(straight, squared{}, "squared", {.flow_matching_fraction = 0, .omega = 2, .kappa = 0.25});
     check(cosine_flow{}, squared{}, "cosine", {.flow_matching_fraction = 0});
 }
+
+}  // namespace golden_mean_flow_tests

@@ -3,8 +3,12 @@
 #include "golden.hpp"
 #include "triples.hpp"
 
+namespace golden_moment_matching_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
+using namespace onestep::test::triples;
 
 TEST_CASE("moment_matching: losses and gradients are those of PyTorch") {
     using pairing = moment_matching_options::pairing;
@@ -29,3 +33,5 @@ TEST_CASE("moment_matching: losses and gradients are those of PyTorch") {
     check(scaled, {2, 5}, {.pairs = pairing::distinct_pairs}, "distinct pairs");
     check(average_velocity{}, {}, {.group = 2}, "average velocity");
 }
+
+}  // namespace golden_moment_matching_tests

@@ -5,6 +5,8 @@
 
 #include "golden.hpp"
 
+namespace golden_optimal_transport_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -30,3 +32,5 @@ TEST_CASE("optimal_transport: losses and gradients are those of a recording by S
     check({x0.view(), noise.view()}, "");
     check({x0.view(), noise.view(), labels.view()}, " within labels");
 }
+
+}  // namespace golden_optimal_transport_tests

@@ -9,6 +9,8 @@
 
 #include "golden.hpp"
 
+namespace golden_progressive_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("progressive_distillation: losses and gradients are those of a recordi
     model const karras_teacher{teacher_net, edm{}, edm_preconditioned{.sigma_data = 0.5}};
     check(karras, progressive_distillation(karras_teacher, {.steps = 4}, squared{}, truncated_snr{}, power_grid{7}), data, "karras");
 }
+
+}  // namespace golden_progressive_distillation_tests

@@ -3,6 +3,8 @@
 
 #include "golden.hpp"
 
+namespace golden_shortcut_training_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -31,3 +33,5 @@ TEST_CASE("shortcut_training: losses and gradients are those of PyTorch") {
     CHECK(to_host(p.call.t) == golden_numbers(file["t"]));
     CHECK(to_host(p.call.s) == golden_numbers(file["s"]));
 }
+
+}  // namespace golden_shortcut_training_tests

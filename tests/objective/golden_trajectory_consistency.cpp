@@ -3,8 +3,12 @@
 #include "golden.hpp"
 #include "triples.hpp"
 
+namespace golden_trajectory_consistency_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
+using namespace onestep::test::triples;
 
 TEST_CASE("trajectory_consistency: losses and gradients are those of PyTorch") {
     golden_json const file = golden_file("trajectory_consistency");
@@ -30,3 +34,5 @@ TEST_CASE("trajectory_consistency: losses and gradients are those of PyTorch") {
     check(edm{}, ddim_rule{}, teacher_path{teacher}, squared{}, triples("edm"), "taught");
     check(edm{}, ddim_rule{}, teacher_path{teacher}, pseudo_huber{.c = 0.3}, triples("edm"), "taught, norm");
 }
+
+}  // namespace golden_trajectory_consistency_tests

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace inverse_noise_level_tests {
+
 using namespace onestep;
 
 TEST_CASE("inverse_noise_level: 1 / (sd tan t) on trigonometric flow, in any space") {
@@ -17,3 +19,5 @@ TEST_CASE("inverse_noise_level: 1 / (sd tan t) on trigonometric flow, in any spa
     }
     CHECK(to_string(inverse_noise_level{}) == "inverse_noise_level{}");
 }
+
+}  // namespace inverse_noise_level_tests

@@ -14,8 +14,11 @@
 #include "../counting_allocator.hpp"
 #include "built.hpp"
 
+namespace k_step_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::built;
 
 namespace {
 
@@ -141,3 +144,5 @@ TEST_CASE("k_step_distillation: refuses what it cannot learn from") {
     CHECK(to_string(k_step_distillation{{.steps = 2}, pseudo_huber{.c = 0.1}}) ==
           "k_step_distillation{steps = 2, distance = pseudo_huber{c = 0.1}, grid = uniform_grid{}}");
 }
+
+}  // namespace k_step_distillation_tests

@@ -6,6 +6,8 @@
 
 #include "gradient.hpp"
 
+namespace label_dropout_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -117,3 +119,5 @@ TEST_CASE("label_dropout: refuses shares outside their range, and is a spec") {
           "label_dropout{objective = flow_matching{distance = squared{}, density = uniform_density{}, weight = unit_weight{}}, "
           "share = 0.1}");
 }
+
+}  // namespace label_dropout_tests

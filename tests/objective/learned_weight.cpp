@@ -4,6 +4,8 @@
 
 #include "gradient.hpp"
 
+namespace learned_weight_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -116,3 +118,5 @@ TEST_CASE("learned_weight: gradients are added, and learned_weighting is its obj
           "learned_weighting{objective = flow_matching{distance = pseudo_huber{c = 0.4}, density = uniform_density{}, weight = "
           "unit_weight{}}}");
 }
+
+}  // namespace learned_weight_tests

@@ -13,6 +13,8 @@
 
 #include <doctest/doctest.h>
 
+namespace likelihood_weight_tests {
+
 using namespace onestep;
 
 TEST_CASE("likelihood_weight: g^2 on the score, g^2 / sigma^2 on the noise, minus the derivative of SNR on x0") {
@@ -49,3 +51,5 @@ TEST_CASE("likelihood_weight: infinite at the data, finite at pure noise but on 
     CHECK(to_string(likelihood_weight{}) == "likelihood_weight{}");
     CHECK(likelihood_weight{} == likelihood_weight{});
 }
+
+}  // namespace likelihood_weight_tests

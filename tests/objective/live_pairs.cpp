@@ -11,8 +11,11 @@
 #include "built.hpp"
 #include "frozen.hpp"
 
+namespace live_pairs_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::built;
 
 namespace {
 
@@ -70,3 +73,5 @@ TEST_CASE("live_pairs: refuses what does not fit") {
           "live_pairs{solver = euler{steps = 8}, objective = one_step_distillation{distance = squared{}}, decay = 0.999, grid = "
           "uniform_grid{}}");
 }
+
+}  // namespace live_pairs_tests

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+namespace matching_weight_tests {
+
 using namespace onestep;
 
 TEST_CASE("matching_weight: is the printed product on every process") {
@@ -38,3 +40,5 @@ TEST_CASE("matching_weight: refuses an exponent below 1, and is a spec") {
                       "domain_error: matching_weight: exponent is 0.5, it must be at least 1");
     CHECK(to_string(matching_weight{}) == "matching_weight{exponent = 1, bias = 4}");
 }
+
+}  // namespace matching_weight_tests

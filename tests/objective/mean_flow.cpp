@@ -9,8 +9,11 @@
 #include "frozen.hpp"
 #include "two_times.hpp"
 
+namespace mean_flow_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
 
 namespace {
 
@@ -351,3 +354,5 @@ TEST_CASE("mean_flow: prints what decides it, and the recipes are as published")
     CHECK(network_time_slope(other_clock{}, 0.3) == doctest::Approx(3.3).epsilon(1e-9));
     CHECK(network_time_slope(other_clock{}, 1) == doctest::Approx(4).epsilon(1e-5));
 }
+
+}  // namespace mean_flow_tests

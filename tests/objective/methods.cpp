@@ -8,6 +8,8 @@
 #include "../methods.hpp"
 #include "../test_backend.hpp"
 
+namespace objective_methods_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -58,3 +60,5 @@ TEST_CASE("every method: the same loss and gradient on every backend") {
     });
     CHECK(count == known.size());
 }
+
+}  // namespace objective_methods_tests

@@ -5,8 +5,12 @@
 #include "frozen.hpp"
 #include "triples.hpp"
 
+namespace moment_matching_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
+using namespace onestep::test::triples;
 
 namespace {
 
@@ -256,3 +260,5 @@ TEST_CASE("moment_matching: refuses what it cannot do, and is a spec") {
           "moment_matching{triples = " + to_string(noise_decrement{}) +
               ", weighting = matching_weight{exponent = 1, bias = 4}, group = 4, nearest = 1e-08, pairs = all_pairs}");
 }
+
+}  // namespace moment_matching_tests

@@ -7,6 +7,8 @@
 
 #include "gradient.hpp"
 
+namespace one_step_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -98,3 +100,5 @@ TEST_CASE("one_step_distillation: refuses batches without noise and targets with
     CHECK_THROWS_AS(one_step_distillation{}.build(model{net, rectified_flow{}, epsilon{}}, pairs, {}, *memory), domain_error);
     CHECK(to_string(one_step_distillation{pseudo_huber{.c = 0.1}}) == "one_step_distillation{distance = pseudo_huber{c = 0.1}}");
 }
+
+}  // namespace one_step_distillation_tests

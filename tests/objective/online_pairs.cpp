@@ -13,8 +13,11 @@
 #include "../counting_allocator.hpp"
 #include "built.hpp"
 
+namespace online_pairs_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::built;
 
 namespace {
 
@@ -156,3 +159,5 @@ TEST_CASE("online_pairs: refuses what does not fit") {
           "online_pairs{teacher = teacher{process = rectified_flow{}, target = velocity{}}, solver = euler{steps = 20}, objective = "
           "one_step_distillation{distance = squared{}}, grid = uniform_grid{}}");
 }
+
+}  // namespace online_pairs_tests

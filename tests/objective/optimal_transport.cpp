@@ -12,8 +12,11 @@
 #include "../counting_allocator.hpp"
 #include "built.hpp"
 
+namespace optimal_transport_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::built;
 
 namespace {
 
@@ -186,3 +189,5 @@ TEST_CASE("optimal_transport: refuses what does not fit") {
     CHECK(to_string(optimal_transport{one_step_distillation{}}) ==
           "optimal_transport{objective = one_step_distillation{distance = squared{}}}");
 }
+
+}  // namespace optimal_transport_tests

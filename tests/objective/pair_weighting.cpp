@@ -11,6 +11,8 @@
 
 #include <string>
 
+namespace pair_weighting_tests {
+
 using namespace onestep;
 
 namespace {
@@ -57,3 +59,5 @@ TEST_CASE("inverse_gap: refuses a pair without a gap, and is a spec") {
     CHECK_THROWS_AS(inverse_gap{}(marginal_at(p, 1), marginal_at(p, 2)), domain_error);
     CHECK(to_string(inverse_gap{}) == "inverse_gap{}");
 }
+
+}  // namespace pair_weighting_tests

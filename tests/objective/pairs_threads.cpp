@@ -12,6 +12,8 @@
 
 #include <doctest/doctest.h>
 
+namespace pairs_threads_tests {
+
 using namespace onestep;
 
 TEST_CASE("online_pairs, live_pairs, optimal_transport: the same bits for any number of threads") {
@@ -30,3 +32,5 @@ TEST_CASE("online_pairs, live_pairs, optimal_transport: the same bits for any nu
         CHECK(to_host(net.gradients()) == expected);
     }
 }
+
+}  // namespace pairs_threads_tests

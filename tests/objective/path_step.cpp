@@ -5,6 +5,8 @@
 
 #include "gradient.hpp"
 
+namespace path_step_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -41,3 +43,5 @@ TEST_CASE("teacher_path: wants the student on the teacher's process, and is a sp
     CHECK(to_string(teacher_path{teacher, ddim{}, 2}) ==
           "teacher_path{teacher = " + to_string(teacher_reference(teacher)) + ", solver = " + to_string(ddim{}) + ", guidance = 2}");
 }
+
+}  // namespace path_step_tests

@@ -12,8 +12,11 @@
 #include "../counting_allocator.hpp"
 #include "built.hpp"
 
+namespace progressive_distillation_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::built;
 
 namespace {
 
@@ -236,3 +239,5 @@ TEST_CASE("progressive_distillation: refuses what does not fit") {
           "progressive_distillation{teacher = teacher{process = edm{sigma_min = 0.002, sigma_max = 80}, target = epsilon{}}, steps = 8, "
           "guidance = 1, distance = squared{}, weight = truncated_snr{}, grid = uniform_grid{}}");
 }
+
+}  // namespace progressive_distillation_tests

@@ -14,6 +14,8 @@
 
 #include "../exact_models.hpp"
 
+namespace progressive_distillation_exact_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -166,3 +168,5 @@ TEST_CASE("progressive_distillation: the same bits for any number of threads") {
         CHECK(to_host(net.gradients()) == expected);
     }
 }
+
+}  // namespace progressive_distillation_exact_tests

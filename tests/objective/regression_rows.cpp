@@ -6,6 +6,8 @@
 
 #include "../test_backend.hpp"
 
+namespace regression_rows_tests {
+
 using namespace onestep;
 using onestep::test::backend_type;
 using onestep::test::device;
@@ -60,3 +62,5 @@ TEST_CASE("regression_rows: given and drawn noise are mixed alike") {
         CHECK(wanted[i] == doctest::Approx((-1 + 0.1 * k) * clean[i] + (1 + 0.3 * k) * noise[i]).epsilon(1e-5));
     }
 }
+
+}  // namespace regression_rows_tests

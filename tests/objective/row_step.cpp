@@ -8,8 +8,11 @@
 #include "../counting_allocator.hpp"
 #include "consistency.hpp"
 
+namespace row_step_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::consistency;
 
 namespace {
 
@@ -200,3 +203,5 @@ TEST_CASE("row_steps: a warm call allocates nothing") {
     CHECK(step() == 0);
 }
 #endif
+
+}  // namespace row_step_tests

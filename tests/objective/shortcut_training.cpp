@@ -11,8 +11,11 @@
 #include "frozen.hpp"
 #include "two_times.hpp"
 
+namespace shortcut_training_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
 
 namespace {
 
@@ -260,3 +263,5 @@ TEST_CASE("shortcut_training: refuses what it cannot do, and is a spec") {
           "label_dropout = 0.1, decay = 0.999}");
     CHECK_FALSE(shortcut_training{} == shortcut_training{.dealing = deal::coarse});
 }
+
+}  // namespace shortcut_training_tests

@@ -11,6 +11,8 @@
 
 #include <doctest/doctest.h>
 
+namespace snr_weighting_tests {
+
 using namespace onestep;
 
 namespace {
@@ -149,3 +151,5 @@ TEST_CASE("snr_weighting: numbers outside their range are refused, and all are s
     CHECK_FALSE(min_snr{} == min_snr{.gamma = 4});
     CHECK(truncated_snr{} == truncated_snr{});
 }
+
+}  // namespace snr_weighting_tests

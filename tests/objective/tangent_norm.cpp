@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+namespace tangent_norm_tests {
+
 using namespace onestep;
 
 TEST_CASE("tangent_norm: the two norms differ by sqrt(d) in the meaning of c") {
@@ -42,3 +44,5 @@ TEST_CASE("tangent_norm: numbers outside their range are refused, and all say wh
     CHECK(to_string(clamped_tangent{}) == "clamped_tangent{limit = 1}");
     CHECK(to_string(plain_tangent{}) == "plain_tangent{}");
 }
+
+}  // namespace tangent_norm_tests

@@ -7,6 +7,8 @@
 #include "../test_backend.hpp"
 #include "gradient.hpp"
 
+namespace tangent_source_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -200,3 +202,5 @@ TEST_CASE("tangent_source: all say what they are") {
           "teacher{process = edm{sigma_min = 0.002, sigma_max = 80}, target = edm_preconditioned{sigma_data = 0.5}}");
     static_assert(!std::constructible_from<from_teacher<decltype(teacher)>, decltype(teacher)>);  // it would dangle
 }
+
+}  // namespace tangent_source_tests

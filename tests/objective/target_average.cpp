@@ -7,6 +7,8 @@
 
 #include <string>
 
+namespace target_average_tests {
+
 using namespace onestep;
 
 TEST_CASE("adaptive_average: mu(k) = exp(s0 log mu0 / N(k)) with the paper's N, or N - 1 as the code has it") {
@@ -41,3 +43,5 @@ TEST_CASE("target_average: refuses decays outside their range, and is a spec") {
     CHECK(to_string(constant_average{}) == "constant_average{mu = 0.95}");
     CHECK(to_string(adaptive_average{}) == "adaptive_average{mu = 0.9, divisor = levels}");
 }
+
+}  // namespace target_average_tests

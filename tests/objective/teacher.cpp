@@ -8,6 +8,8 @@
 
 #include "../test_backend.hpp"
 
+namespace teacher_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -20,3 +22,5 @@ TEST_CASE("teacher_reference: refers to its model, and its text is what the next
     CHECK(to_string(reference) == "teacher{network = " + to_string(net.options()) +
                                       ", process = edm{sigma_min = 0.002, sigma_max = 50}, target = edm_preconditioned{sigma_data = 0.4}}");
 }
+
+}  // namespace teacher_tests

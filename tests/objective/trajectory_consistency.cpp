@@ -7,8 +7,12 @@
 #include "frozen.hpp"
 #include "triples.hpp"
 
+namespace trajectory_consistency_tests {
+
 using namespace onestep;
 using namespace onestep::test;
+using namespace onestep::test::two_times;
+using namespace onestep::test::triples;
 
 namespace {
 
@@ -264,3 +268,5 @@ TEST_CASE("trajectory_consistency: refuses what it cannot do, and is a spec") {
           "trajectory_consistency{path = conditional_path{}, distance = squared{}, triples = " + to_string(trajectory_levels{}) +
               ", weighting = unit_weight{}, average = constant_average{mu = 0.999}, denoising = 0.5, denoising_weight = 1}");
 }
+
+}  // namespace trajectory_consistency_tests

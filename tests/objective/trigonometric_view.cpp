@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+namespace trigonometric_view_tests {
+
 using namespace onestep;
 
 namespace {
@@ -145,3 +147,5 @@ TEST_CASE("trigonometric_view: errors where the target says nothing") {
     consistency_model const by_noise{no_network{}, edm{}, own_target{0}};
     CHECK_THROWS_AS(trigonometric_view_of(by_noise, 0.5, 1), domain_error);
 }
+
+}  // namespace trigonometric_view_tests

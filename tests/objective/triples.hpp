@@ -7,7 +7,9 @@
 
 #include "two_times.hpp"
 
-namespace onestep::test {
+namespace onestep::test::triples {
+
+using namespace two_times;
 
 using numbers = std::vector<double>;
 
@@ -79,4 +81,4 @@ template <class Objective, class Model, class Target>
     return on_host(objective.build(model, older, data, key, *memory));
 }
 
-}  // namespace onestep::test
+}  // namespace onestep::test::triples

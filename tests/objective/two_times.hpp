@@ -4,7 +4,7 @@
 
 #include "gradient.hpp"
 
-namespace onestep::test {
+namespace onestep::test::two_times {
 
 /// A network for two numbers a row, with labels 0, 1, 2.
 inline mlp<double, backend_type> two_time_mlp(std::uint64_t seed = 3) {
@@ -93,4 +93,4 @@ struct plain_two_time_network {
     output gradients() { return net.gradients(); }
 };
 
-}  // namespace onestep::test
+}  // namespace onestep::test::two_times

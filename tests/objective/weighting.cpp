@@ -9,6 +9,8 @@
 
 #include <doctest/doctest.h>
 
+namespace weighting_tests {
+
 using namespace onestep;
 
 namespace {
@@ -92,3 +94,5 @@ TEST_CASE("weighting: at the ends of a path it is the limit, or there is none") 
     CHECK_THROWS_AS(weight_in(clean{}, epsilon{}, noise), domain_error);
     CHECK_THROWS_AS(weight_in(steep{std::nan("")}, x0{}, marginal_at(rectified_flow{}, 0.4)), domain_error);
 }
+
+}  // namespace weighting_tests

@@ -6,6 +6,8 @@
 #include <onestep/process/edm.hpp>
 #include <onestep/process/rectified_flow.hpp>
 
+namespace process_concept_tests {
+
 namespace {
 
 struct plain {
@@ -46,3 +48,5 @@ TEST_CASE("process: what it says goes first") {
     CHECK(onestep::network_time_of(outspoken{}, 0.25) == 249.75);
     CHECK(onestep::prior_scale_of(outspoken{}) == 7);
 }
+
+}  // namespace process_concept_tests

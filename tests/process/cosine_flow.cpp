@@ -4,6 +4,8 @@
 
 #include "path_checks.hpp"
 
+namespace cosine_flow_tests {
+
 using onestep::cosine_flow;
 
 static_assert(onestep::process<cosine_flow> && onestep::spec<cosine_flow>);
@@ -43,3 +45,5 @@ TEST_CASE("cosine_flow: the two halves mirror each other bit for bit and end exa
     CHECK(onestep::prior_scale_of(p) == 1);
     CHECK(to_string(p) == "cosine_flow{}");
 }
+
+}  // namespace cosine_flow_tests

@@ -6,6 +6,8 @@
 
 #include "path_checks.hpp"
 
+namespace custom_process_tests {
+
 using onestep::custom_process;
 
 namespace {
@@ -129,3 +131,5 @@ TEST_CASE("custom_process: prints its label and range, compares where its callab
     custom_process const straight{straight_alpha{}, straight_sigma{}};
     CHECK(straight.log_snr(0.5) == 0);
 }
+
+}  // namespace custom_process_tests

@@ -7,6 +7,8 @@
 
 #include "path_checks.hpp"
 
+namespace discrete_tests {
+
 using onestep::beta_table;
 using onestep::discrete;
 using onestep::zero_terminal_snr;
@@ -122,3 +124,5 @@ TEST_CASE("discrete: refuses what its schedule refuses, prints with it") {
                          onestep::domain_error);
     CHECK(to_string(discrete{}) == "discrete{schedule = linear_schedule{first = 0.0001, last = 0.02, steps = 1000}}");
 }
+
+}  // namespace discrete_tests

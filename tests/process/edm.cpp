@@ -2,6 +2,8 @@
 
 #include "path_checks.hpp"
 
+namespace edm_tests {
+
 using onestep::edm;
 
 static_assert(onestep::process<edm> && onestep::spec<edm>);
@@ -41,3 +43,5 @@ TEST_CASE("edm: prints and compares") {
     CHECK(to_string(edm{}) == "edm{sigma_min = 0.002, sigma_max = 80}");
     CHECK_FALSE(edm{} == edm{.sigma_max = 100});
 }
+
+}  // namespace edm_tests

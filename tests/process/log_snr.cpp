@@ -4,6 +4,8 @@
 
 #include <initializer_list>
 
+namespace log_snr_tests {
+
 using onestep::log_snr_of_signal_loss;
 using onestep::signal_loss_of_log_snr;
 
@@ -26,3 +28,5 @@ TEST_CASE("log_snr: the ends") {
     CHECK(log_snr_of_signal_loss(0) == HUGE_VAL);
     CHECK(log_snr_of_signal_loss(HUGE_VAL) == -HUGE_VAL);
 }
+
+}  // namespace log_snr_tests

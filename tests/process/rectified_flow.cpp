@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+namespace rectified_flow_tests {
+
 using onestep::rectified_flow;
 
 namespace {
@@ -79,3 +81,5 @@ TEST_CASE("rectified_flow: is a process, and half a process is none") {
     CHECK_FALSE(onestep::has_signal_and_noise<returns_float>);
     CHECK(rectified_flow{} == rectified_flow{});
 }
+
+}  // namespace rectified_flow_tests

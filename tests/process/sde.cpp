@@ -8,6 +8,8 @@
 
 #include "path_checks.hpp"
 
+namespace sde_tests {
+
 namespace {
 
 /// Solves d(variance)/dt = 2 f variance + g^2 by classical Runge-Kutta from t0 to t1.
@@ -77,3 +79,5 @@ TEST_CASE("sde: an infinite slope of sigma at 0 is said, not turned into NaN") {
     // the processes of constant variance know theirs
     CHECK(onestep::diffusion_squared(onestep::variance_preserving{}, 0) == doctest::Approx(0.1).epsilon(1e-15));
 }
+
+}  // namespace sde_tests

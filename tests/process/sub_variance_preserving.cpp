@@ -5,6 +5,8 @@
 
 #include "path_checks.hpp"
 
+namespace sub_variance_preserving_tests {
+
 using onestep::sub_variance_preserving;
 
 static_assert(onestep::process<sub_variance_preserving<>> && onestep::spec<sub_variance_preserving<>>);
@@ -51,3 +53,5 @@ TEST_CASE("sub_variance_preserving: prior, errors, text") {
           "sub_variance_preserving{schedule = linear_beta{beta_min = 0.1, beta_max = 20, smallest_time = 0.001}}");
     CHECK(sub_variance_preserving{} == sub_variance_preserving{});
 }
+
+}  // namespace sub_variance_preserving_tests

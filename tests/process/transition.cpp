@@ -15,6 +15,8 @@
 
 #include <algorithm>
 
+namespace transition_tests {
+
 using onestep::transition;
 using onestep::transition_of;
 
@@ -152,3 +154,5 @@ TEST_CASE("transition: refuses the other direction and a process whose log-SNR d
     // beyond a quarter turn both levels are pure noise
     CHECK_THROWS_AS(transition_of(onestep::trigonometric_flow{}, 1.6, 1.59), onestep::domain_error);
 }
+
+}  // namespace transition_tests

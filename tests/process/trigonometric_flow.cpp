@@ -2,6 +2,8 @@
 
 #include "path_checks.hpp"
 
+namespace trigonometric_flow_tests {
+
 using onestep::trigonometric_flow;
 
 static_assert(onestep::process<trigonometric_flow> && onestep::spec<trigonometric_flow>);
@@ -56,3 +58,5 @@ TEST_CASE("trigonometric_flow: prints and compares") {
     CHECK(to_string(trigonometric_flow{}) == "trigonometric_flow{sigma_data = 0.5, largest_time = 0}");
     CHECK_FALSE(trigonometric_flow{} == trigonometric_flow{.sigma_data = 1});
 }
+
+}  // namespace trigonometric_flow_tests

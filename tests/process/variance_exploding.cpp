@@ -2,6 +2,8 @@
 
 #include "path_checks.hpp"
 
+namespace variance_exploding_tests {
+
 using onestep::variance_exploding;
 
 static_assert(onestep::process<variance_exploding> && onestep::spec<variance_exploding>);
@@ -40,3 +42,5 @@ TEST_CASE("variance_exploding: prints and compares") {
     CHECK(to_string(variance_exploding{}) == "variance_exploding{sigma_min = 0.01, sigma_max = 50}");
     CHECK_FALSE(variance_exploding{} == variance_exploding{.sigma_max = 100});
 }
+
+}  // namespace variance_exploding_tests

@@ -6,6 +6,8 @@
 
 #include "path_checks.hpp"
 
+namespace variance_preserving_tests {
+
 using onestep::cosine_signal;
 using onestep::linear_beta;
 using onestep::log_snr_cosine;
@@ -89,3 +91,5 @@ TEST_CASE("variance_preserving: prints and compares with its schedule") {
     CHECK(variance_preserving{} == variance_preserving{linear_beta{}});
     CHECK_FALSE(variance_preserving{} == variance_preserving{linear_beta{.beta_max = 10}});
 }
+
+}  // namespace variance_preserving_tests

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+namespace affine_step_tests {
+
 using namespace onestep;
 
 namespace {
@@ -136,3 +138,5 @@ TEST_CASE("affine_step: the same bits for any number of threads") {
         before = out.to_host();
     }
 }
+
+}  // namespace affine_step_tests

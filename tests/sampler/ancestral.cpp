@@ -4,6 +4,8 @@
 
 #include "stochastic.hpp"
 
+namespace ancestral_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -229,3 +231,5 @@ TEST_CASE("ancestral: are printable and comparable specs") {
     static_assert(variance_network<gaussian_with_variance, float, cpu>);
     static_assert(!variance_network<gaussian_data<velocity>, float, cpu>);
 }
+
+}  // namespace ancestral_tests

@@ -6,6 +6,8 @@
 
 #include "order.hpp"
 
+namespace sampler_concept_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -102,3 +104,5 @@ TEST_CASE("solver: the deterministic ones carry data to the noise and back at th
     on(edm{}, 0.25, 3);
     on(trigonometric_flow{}, 0.1, 1.4);
 }
+
+}  // namespace sampler_concept_tests

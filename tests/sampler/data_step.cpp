@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+namespace data_step_tests {
+
 using namespace onestep;
 
 namespace {
@@ -163,3 +165,5 @@ TEST_CASE("data_step: rows of noise are samples, and the same for any number of 
         before = all.to_host();
     }
 }
+
+}  // namespace data_step_tests

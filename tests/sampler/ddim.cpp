@@ -7,6 +7,8 @@
 
 #include <onestep/schedule/zero_terminal_snr.hpp>
 
+namespace ddim_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -185,3 +187,5 @@ TEST_CASE("ddim: is a printable and comparable spec") {
     CHECK(ddim{}.steps == 50);
     CHECK_FALSE(ddim{.eta = 0.5} == ddim{});
 }
+
+}  // namespace ddim_tests

@@ -3,6 +3,8 @@
 #include "golden.hpp"
 #include "log_snr_solvers.hpp"
 
+namespace dpm_solver_2m_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -69,3 +71,5 @@ TEST_CASE("dpm_solver_2m: is a printable and comparable spec that remembers") {
     CHECK_FALSE(dpm_solver_2m{} == dpm_solver_2m{.form = second_order::heun});
     CHECK(remembers<dpm_solver_2m>());
 }
+
+}  // namespace dpm_solver_2m_tests

@@ -4,6 +4,8 @@
 #include "log_snr_solvers.hpp"
 #include "singlestep_golden.hpp"
 
+namespace dpm_solver_2s_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -80,3 +82,5 @@ TEST_CASE("dpm_solver_2s: is a printable and comparable spec") {
     CHECK_FALSE(dpm_solver_2s{} == dpm_solver_2s{.ratio = 0.4});
     CHECK_FALSE(remembers<dpm_solver_2s>());
 }
+
+}  // namespace dpm_solver_2s_tests

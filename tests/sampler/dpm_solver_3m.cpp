@@ -6,6 +6,8 @@
 #include "golden.hpp"
 #include "log_snr_solvers.hpp"
 
+namespace dpm_solver_3m_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -70,3 +72,5 @@ TEST_CASE("dpm_solver_3m: is a printable and comparable spec that remembers") {
     CHECK_FALSE(dpm_solver_3m{} == dpm_solver_3m{.published = true});
     CHECK(remembers<dpm_solver_3m>());
 }
+
+}  // namespace dpm_solver_3m_tests

@@ -3,6 +3,8 @@
 #include "log_snr_solvers.hpp"
 #include "singlestep_golden.hpp"
 
+namespace dpm_solver_3s_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -60,3 +62,5 @@ TEST_CASE("dpm_solver_3s: is a printable and comparable spec") {
     CHECK_FALSE(dpm_solver_3s{} == dpm_solver_3s{.first = 0.4});
     CHECK_FALSE(remembers<dpm_solver_3s>());
 }
+
+}  // namespace dpm_solver_3s_tests

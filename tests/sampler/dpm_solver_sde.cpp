@@ -5,6 +5,8 @@
 #include "golden.hpp"
 #include "log_snr_solvers.hpp"
 
+namespace dpm_solver_sde_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -207,3 +209,5 @@ TEST_CASE("dpm_solver_sde: is a printable and comparable spec that remembers") {
     CHECK_FALSE(dpm_solver_sde{} == dpm_solver_sde{.eta = 0.5});
     CHECK(remembers<dpm_solver_sde>());
 }
+
+}  // namespace dpm_solver_sde_tests

@@ -7,7 +7,7 @@
 
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::dynamic_threshold_tests {
 namespace {
 
 using test::backend_type;
@@ -92,4 +92,4 @@ TEST_CASE("dynamic_threshold: a row's threshold does not depend on its batch") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::dynamic_threshold_tests

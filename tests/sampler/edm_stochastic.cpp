@@ -6,6 +6,8 @@
 #include "order.hpp"
 #include "stochastic.hpp"
 
+namespace edm_stochastic_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -180,3 +182,5 @@ TEST_CASE("edm stochastic: is a printable and comparable spec") {
           "edm_stochastic{steps = 8, churn = 40, lowest = 0.05, highest = 50, noise_scale = 1.003}");
     CHECK_FALSE(quiet == edm_stochastic{});
 }
+
+}  // namespace edm_stochastic_tests

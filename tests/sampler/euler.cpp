@@ -9,6 +9,8 @@
 
 #include "../test_backend.hpp"
 
+namespace euler_tests {
+
 using namespace onestep;
 using onestep::test::backend_type;
 using onestep::test::device;
@@ -128,3 +130,5 @@ TEST_CASE("euler: is a printable and comparable spec") {
     CHECK(euler{.steps = 1} == euler{});
     CHECK_FALSE(euler{.steps = 2} == euler{});
 }
+
+}  // namespace euler_tests

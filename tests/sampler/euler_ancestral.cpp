@@ -4,6 +4,8 @@
 
 #include "stochastic.hpp"
 
+namespace euler_ancestral_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -81,3 +83,5 @@ TEST_CASE("euler ancestral: is a printable and comparable spec") {
     CHECK(to_string(euler_ancestral{.steps = 8, .eta = 0.5}) == "euler_ancestral{steps = 8, eta = 0.5, noise_scale = 1}");
     CHECK_FALSE(euler_ancestral{.eta = 0.5} == euler_ancestral{});
 }
+
+}  // namespace euler_ancestral_tests

@@ -6,6 +6,8 @@
 
 #include "stochastic.hpp"
 
+namespace euler_maruyama_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -107,3 +109,5 @@ TEST_CASE("euler maruyama: is a printable and comparable spec") {
     CHECK(to_string(euler_maruyama{.steps = 8}) == "euler_maruyama{steps = 8, eta = 1, denoise = true}");
     CHECK_FALSE(euler_maruyama{.denoise = false} == euler_maruyama{});
 }
+
+}  // namespace euler_maruyama_tests

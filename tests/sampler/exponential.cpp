@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+namespace exponential_tests {
+
 using namespace onestep;
 
 namespace {
@@ -124,3 +126,5 @@ TEST_CASE("slope_weight: both forms agree on short steps, and their names are pr
     CHECK(slope_weight(second_order::heun, 1e-6) == doctest::Approx(slope_weight(second_order::midpoint, 1e-6)).epsilon(1e-6));
     CHECK(std::string(to_string(second_order::heun)) == "heun");
 }
+
+}  // namespace exponential_tests

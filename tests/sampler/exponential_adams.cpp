@@ -5,6 +5,8 @@
 #include "golden.hpp"
 #include "log_snr_solvers.hpp"
 
+namespace exponential_adams_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -118,3 +120,5 @@ TEST_CASE("exponential_adams: is a printable and comparable spec that remembers"
     CHECK_FALSE(exponential_adams{} == exponential_adams{.what = interpolated::noise});
     CHECK(remembers<exponential_adams>());
 }
+
+}  // namespace exponential_adams_tests

@@ -122,6 +122,8 @@ plan plan_of(recording const& run, std::vector<double> const& levels) {
 
 }  // namespace onestep::test::golden
 
+namespace golden_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -182,3 +184,5 @@ TEST_CASE("golden: ddim passes through the states of its peer") {
         }
     }
 }
+
+}  // namespace golden_tests

@@ -2,6 +2,8 @@
 
 #include "order.hpp"
 
+namespace heun_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -45,3 +47,5 @@ TEST_CASE("heun: is a printable and comparable spec") {
     CHECK(heun{.steps = 8} == heun{.steps = 8});
     CHECK_FALSE(heun{.steps = 8} == heun{.steps = 9});
 }
+
+}  // namespace heun_tests

@@ -14,6 +14,8 @@
 
 #include "../exact_models.hpp"
 
+namespace image_to_image_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -134,3 +136,5 @@ TEST_CASE("edit: samples of the data stay samples of them, and small strengths s
             CHECK(x.data()[i] == doctest::Approx(net.flow(start.data()[i], strength, 0)).epsilon(1e-3).scale(1));
     }
 }
+
+}  // namespace image_to_image_tests

@@ -19,6 +19,8 @@
 #include "../counting_allocator.hpp"
 #include "../exact_models.hpp"
 
+namespace inpainting_tests {
+
 using namespace onestep;
 
 namespace {
@@ -336,3 +338,5 @@ TEST_CASE("inpainting: is a printable solver with the inner one's order and step
 }
 
 }  // namespace
+
+}  // namespace inpainting_tests

@@ -12,6 +12,8 @@
 #include "../exact_models.hpp"
 #include "../test_backend.hpp"
 
+namespace jump_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -283,3 +285,5 @@ TEST_CASE("jump: refuses steps, times and noise outside their range, and is a sp
     CHECK(to_string(jump{.steps = 2}) == "jump{steps = 2, noise = 0}");
     CHECK(jump{} == jump{.steps = 1, .noise = 0});
 }
+
+}  // namespace jump_tests

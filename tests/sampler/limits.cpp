@@ -32,6 +32,8 @@
 #include "../counting_allocator.hpp"
 #include "../exact_models.hpp"
 
+namespace limits_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -230,3 +232,5 @@ TEST_CASE("limited: refuses limits out of range") {
 }
 
 }  // namespace
+
+}  // namespace limits_tests

@@ -2,6 +2,8 @@
 
 #include "order.hpp"
 
+namespace midpoint_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -67,3 +69,5 @@ TEST_CASE("midpoint: is a printable and comparable spec") {
     CHECK(midpoint{.steps = 18} == midpoint{});
     CHECK_FALSE(midpoint{.steps = 8} == midpoint{.steps = 9});
 }
+
+}  // namespace midpoint_tests

@@ -11,6 +11,8 @@
 
 #include "../exact_models.hpp"
 
+namespace multistep_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -82,3 +84,5 @@ TEST_CASE("order_at_the_end: falls over the last of fewer than 15 steps, if aske
     CHECK(order_at_the_end(3, 14, 13, false) == 3);
     CHECK(order_at_the_end(1, 2, 0, true) == 1);
 }
+
+}  // namespace multistep_tests

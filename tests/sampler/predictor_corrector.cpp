@@ -2,6 +2,8 @@
 
 #include "stochastic.hpp"
 
+namespace predictor_corrector_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -175,3 +177,5 @@ TEST_CASE("predictor corrector: is a printable and comparable spec") {
     CHECK(to_string(predictor_corrector{.steps = 8}) == "predictor_corrector{steps = 8, corrections = 1, snr = 0.16, denoise = true}");
     CHECK_FALSE(predictor == predictor_corrector{});
 }
+
+}  // namespace predictor_corrector_tests

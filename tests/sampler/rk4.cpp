@@ -2,6 +2,8 @@
 
 #include "order.hpp"
 
+namespace rk4_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -46,3 +48,5 @@ TEST_CASE("rk4: is a printable and comparable spec") {
     CHECK(rk4{.steps = 8} == rk4{});
     CHECK_FALSE(rk4{.steps = 8} == rk4{.steps = 9});
 }
+
+}  // namespace rk4_tests

@@ -10,6 +10,8 @@
 #include "../counting_allocator.hpp"
 #include "order.hpp"
 
+namespace rk45_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -321,3 +323,5 @@ TEST_CASE("rk45: is a printable and comparable spec") {
     CHECK(rk45{} == rk45{});
     CHECK_FALSE(rk45{.atol = 1} == rk45{});
 }
+
+}  // namespace rk45_tests

@@ -19,6 +19,8 @@
 #include "../counting_allocator.hpp"
 #include "../exact_models.hpp"
 
+namespace sample_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -373,3 +375,5 @@ TEST_CASE("sampling: warm steps allocate nothing") {
         CHECK(warm(ddim{.eta = 1}) == 0);
     }
 }
+
+}  // namespace sample_tests

@@ -10,6 +10,8 @@
 
 #include "order.hpp"
 
+namespace trajectory_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -269,3 +271,5 @@ TEST_CASE("trajectory: a limited prediction enters every output and what is kept
     run.advance(p, 0.5, 0.25);
     for (std::size_t i = 0; i < 4; ++i) CHECK(x.data()[i] == doctest::Approx(0.5 * before[i] + 0.25 * expected[i]).epsilon(1e-15));
 }
+
+}  // namespace trajectory_tests

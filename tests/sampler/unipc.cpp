@@ -6,6 +6,8 @@
 #include "golden.hpp"
 #include "log_snr_solvers.hpp"
 
+namespace unipc_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -84,3 +86,5 @@ TEST_CASE("unipc: is a printable and comparable spec that remembers") {
     CHECK_FALSE(unipc{} == unipc{.form = unipc_form::bh1});
     CHECK(remembers<unipc>());
 }
+
+}  // namespace unipc_tests

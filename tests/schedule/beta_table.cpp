@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace beta_table_tests {
+
 using onestep::beta_table;
 
 TEST_CASE("beta_table: the list itself") {
@@ -22,3 +24,5 @@ TEST_CASE("beta_table: prints every beta, so that two lists do not look alike") 
     CHECK(beta_table{{0.1}} == beta_table{{0.1}});
     CHECK_FALSE(beta_table{{0.1}} == beta_table{{0.2}});
 }
+
+}  // namespace beta_table_tests

@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace constant_schedule_tests {
+
 using onestep::constant_schedule;
 
 TEST_CASE("constant_schedule: powers of 1 - beta") {
@@ -20,3 +22,5 @@ TEST_CASE("constant_schedule: refuses what makes no table") {
 }
 
 TEST_CASE("constant_schedule: prints") { CHECK(to_string(constant_schedule{}) == "constant_schedule{beta = 0.02, steps = 1000}"); }
+
+}  // namespace constant_schedule_tests

@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace cosine_schedule_tests {
+
 using onestep::cosine_schedule;
 
 namespace {
@@ -54,3 +56,5 @@ TEST_CASE("cosine_schedule: refuses what makes no table") {
 TEST_CASE("cosine_schedule: prints") {
     CHECK(to_string(cosine_schedule{}) == "cosine_schedule{offset = 0.008, cap = 0.999, steps = 1000}");
 }
+
+}  // namespace cosine_schedule_tests

@@ -4,6 +4,8 @@
 
 #include "signal_checks.hpp"
 
+namespace cosine_signal_tests {
+
 using onestep::cosine_signal;
 
 TEST_CASE("cosine_signal: derivative and inverse") {
@@ -58,3 +60,5 @@ TEST_CASE("cosine_signal: its range, and fields that make no schedule") {
 TEST_CASE("cosine_signal: prints") {
     CHECK(to_string(cosine_signal{}) == "cosine_signal{offset = 0.008, smallest_time = 0.001, largest_time = 0.9946}");
 }
+
+}  // namespace cosine_signal_tests

@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace exponential_schedule_tests {
+
 using onestep::exponential_schedule;
 
 TEST_CASE("exponential_schedule: alpha_bar falls like exp(-12 t)") {
@@ -29,3 +31,5 @@ TEST_CASE("exponential_schedule: refuses what makes no table") {
 TEST_CASE("exponential_schedule: prints") {
     CHECK(to_string(exponential_schedule{}) == "exponential_schedule{rate = 12, cap = 0.999, steps = 1000}");
 }
+
+}  // namespace exponential_schedule_tests

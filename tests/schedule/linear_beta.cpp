@@ -2,6 +2,8 @@
 
 #include "signal_checks.hpp"
 
+namespace linear_beta_tests {
+
 using onestep::linear_beta;
 
 TEST_CASE("linear_beta: derivative and inverse") {
@@ -41,3 +43,5 @@ TEST_CASE("linear_beta: its range, and fields that make no schedule") {
 }
 
 TEST_CASE("linear_beta: prints") { CHECK(to_string(linear_beta{}) == "linear_beta{beta_min = 0.1, beta_max = 20, smallest_time = 0.001}"); }
+
+}  // namespace linear_beta_tests

@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace linear_schedule_tests {
+
 using onestep::linear_schedule;
 
 TEST_CASE("linear_schedule: DDPM's numbers") {
@@ -37,3 +39,5 @@ TEST_CASE("linear_schedule: prints and compares") {
     CHECK(linear_schedule{} == linear_schedule{});
     CHECK_FALSE(linear_schedule{} == linear_schedule{.steps = 999});
 }
+
+}  // namespace linear_schedule_tests

@@ -4,6 +4,8 @@
 
 #include "signal_checks.hpp"
 
+namespace log_snr_cosine_tests {
+
 using onestep::log_snr_cosine;
 
 TEST_CASE("log_snr_cosine: derivative and inverse") {
@@ -32,3 +34,5 @@ TEST_CASE("log_snr_cosine: its range, and fields that make no schedule") {
 }
 
 TEST_CASE("log_snr_cosine: prints") { CHECK(to_string(log_snr_cosine{}) == "log_snr_cosine{log_snr_min = -20, log_snr_max = 20}"); }
+
+}  // namespace log_snr_cosine_tests

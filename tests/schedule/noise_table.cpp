@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace noise_table_tests {
+
 using onestep::noise_table;
 
 namespace {
@@ -69,3 +71,5 @@ TEST_CASE("noise_table: evenly_spaced ends exactly") {
     CHECK(onestep::evenly_spaced(0.1, 0.7, 1, 4) == doctest::Approx(0.3).epsilon(1e-15));
     CHECK(onestep::evenly_spaced(0.1, 0.7, 0, 1) == 0.1);
 }
+
+}  // namespace noise_table_tests

@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace scaled_linear_schedule_tests {
+
 using onestep::scaled_linear_schedule;
 
 TEST_CASE("scaled_linear_schedule: Stable Diffusion's numbers") {
@@ -27,3 +29,5 @@ TEST_CASE("scaled_linear_schedule: refuses what makes no table") {
 TEST_CASE("scaled_linear_schedule: prints") {
     CHECK(to_string(scaled_linear_schedule{}) == "scaled_linear_schedule{first = 0.00085, last = 0.012, steps = 1000}");
 }
+
+}  // namespace scaled_linear_schedule_tests

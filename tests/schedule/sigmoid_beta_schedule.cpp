@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace sigmoid_beta_schedule_tests {
+
 using onestep::sigmoid_beta_schedule;
 
 TEST_CASE("sigmoid_beta_schedule: beta is a sigmoid between its ends") {
@@ -24,3 +26,5 @@ TEST_CASE("sigmoid_beta_schedule: refuses what makes no table") {
 TEST_CASE("sigmoid_beta_schedule: prints") {
     CHECK(to_string(sigmoid_beta_schedule{.steps = 10}) == "sigmoid_beta_schedule{first = 0.0001, last = 0.02, steps = 10}");
 }
+
+}  // namespace sigmoid_beta_schedule_tests

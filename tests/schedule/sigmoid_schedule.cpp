@@ -2,6 +2,8 @@
 
 #include "table_checks.hpp"
 
+namespace sigmoid_schedule_tests {
+
 using onestep::sigmoid_schedule;
 
 namespace {
@@ -51,3 +53,5 @@ TEST_CASE("sigmoid_schedule: refuses what makes no table") {
 TEST_CASE("sigmoid_schedule: prints") {
     CHECK(to_string(sigmoid_schedule{}) == "sigmoid_schedule{start = -3, end = 3, tau = 1, cap = 0.999, steps = 1000}");
 }
+
+}  // namespace sigmoid_schedule_tests

@@ -4,6 +4,8 @@
 
 #include "signal_checks.hpp"
 
+namespace signal_schedule_tests {
+
 namespace {
 
 /// A user's own schedule: alpha = exp(-t).
@@ -46,3 +48,5 @@ TEST_CASE("signal_schedule: a user's own makes a process") {
     CHECK(p.t_min() == 0.01);
     CHECK(to_string(p) == "variance_preserving{schedule = decay{}}");
 }
+
+}  // namespace signal_schedule_tests

@@ -6,6 +6,8 @@
 
 #include "table_checks.hpp"
 
+namespace zero_terminal_snr_tests {
+
 using onestep::zero_terminal_snr;
 
 namespace {
@@ -69,3 +71,5 @@ TEST_CASE("zero_terminal_snr: prints with its schedule") {
           "zero_terminal_snr{schedule = linear_schedule{first = 0.0001, last = 0.02, steps = 1000}}");
     CHECK(zero_terminal_snr{} == zero_terminal_snr{onestep::linear_schedule{}});
 }
+
+}  // namespace zero_terminal_snr_tests

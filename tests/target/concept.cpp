@@ -10,6 +10,8 @@
 
 #include <cmath>
 
+namespace target_concept_tests {
+
 using namespace onestep;
 
 namespace {
@@ -67,3 +69,5 @@ TEST_CASE("target: a network cannot be told an infinite time") {
     CHECK_THROWS_WITH_AS(network_time_of(edm_preconditioned{}, rectified_flow{}, 1), doctest::Contains("told of it is inf there"),
                          domain_error);
 }
+
+}  // namespace target_concept_tests

@@ -10,6 +10,8 @@
 
 #include <cmath>
 
+namespace consistency_preconditioned_tests {
+
 using namespace onestep;
 
 namespace {
@@ -106,3 +108,5 @@ TEST_CASE("consistency_preconditioned: numbers outside their range are refused, 
     CHECK_THROWS_AS(consistency_preconditioned{.sigma_data = -1}.input_scale(m), domain_error);
     CHECK(to_string(consistency_preconditioned{}) == "consistency_preconditioned{sigma_data = 0.5, sigma_min = 0.002}");
 }
+
+}  // namespace consistency_preconditioned_tests

@@ -20,6 +20,8 @@
 
 #include <cmath>
 
+namespace convert_tests {
+
 using onestep::amplification;
 using onestep::conversion;
 using onestep::convert;
@@ -248,3 +250,5 @@ TEST_CASE("convert: where it refuses errors grow without bound, where x says it 
     CHECK(amplification(x0{}, epsilon{}, end) == 0);
     CHECK(amplification(epsilon{}, epsilon{}, end) == 1);
 }
+
+}  // namespace convert_tests

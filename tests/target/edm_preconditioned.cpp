@@ -13,6 +13,8 @@
 #include <cmath>
 #include <string>
 
+namespace edm_preconditioned_tests {
+
 using namespace onestep;
 
 TEST_CASE("edm_preconditioned: D = c_skip x + c_out F as the paper writes it") {
@@ -100,3 +102,5 @@ TEST_CASE("edm_preconditioned: is a target and a spec") {
     CHECK(edm_preconditioned{} == edm_preconditioned{.sigma_data = 0.5});
     CHECK_FALSE(edm_preconditioned{} == edm_preconditioned{1});
 }
+
+}  // namespace edm_preconditioned_tests

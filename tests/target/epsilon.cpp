@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace epsilon_tests {
+
 TEST_CASE("epsilon: the output is the noise at every time") {
     for (double t : {0.0, 0.3, 1.0}) {
         auto const w = onestep::epsilon{}.weights({t, 1 - t, t, -1, 1});
@@ -14,3 +16,5 @@ TEST_CASE("epsilon: the output is the noise at every time") {
     CHECK(to_string(onestep::epsilon{}) == "epsilon{}");
     CHECK(onestep::epsilon{} == onestep::epsilon{});
 }
+
+}  // namespace epsilon_tests

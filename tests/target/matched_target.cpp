@@ -17,6 +17,8 @@
 #include <cmath>
 #include <string>
 
+namespace matched_target_tests {
+
 using namespace onestep;
 
 namespace {
@@ -130,3 +132,5 @@ TEST_CASE("matched_target: is a target and prints both parts") {
     CHECK(to_string(matched_target{epsilon{}, rectified_flow{}}) == "matched_target{target = epsilon{}, process = rectified_flow{}}");
     CHECK(matched_target{epsilon{}, rectified_flow{}} == matched_target{epsilon{}, rectified_flow{}});
 }
+
+}  // namespace matched_target_tests

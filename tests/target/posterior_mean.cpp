@@ -12,6 +12,8 @@
 #include <cmath>
 #include <string>
 
+namespace posterior_mean_tests {
+
 using namespace onestep;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("posterior_mean: is a target and prints its process") {
     CHECK(posterior_mean{rectified_flow{}} == posterior_mean{rectified_flow{}, 1.0});
     CHECK_FALSE(posterior_mean{rectified_flow{}, 0.5} == posterior_mean{rectified_flow{}});
 }
+
+}  // namespace posterior_mean_tests

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+namespace scaled_velocity_tests {
+
 using namespace onestep;
 
 TEST_CASE("scaled_velocity: dx/dt = sd F, read at unit variance") {
@@ -41,3 +43,5 @@ TEST_CASE("scaled_velocity: refuses a sigma_data that is not positive, and is a 
     CHECK_THROWS_AS(scaled_velocity{-1}.input_scale(m), domain_error);
     CHECK(to_string(scaled_velocity{0.5}) == "scaled_velocity{sigma_data = 0.5}");
 }
+
+}  // namespace scaled_velocity_tests

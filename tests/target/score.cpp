@@ -13,6 +13,8 @@
 #include <cmath>
 #include <string>
 
+namespace score_tests {
+
 using namespace onestep;
 
 TEST_CASE("score: is -epsilon / sigma") {
@@ -74,3 +76,5 @@ TEST_CASE("score: at alpha = 0 it is -x / sigma^2 whatever the network says") {
     }
     CHECK_THROWS_AS(convert(score{}, x0{}, end), domain_error);
 }
+
+}  // namespace score_tests

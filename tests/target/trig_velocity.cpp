@@ -12,6 +12,8 @@
 #include <cmath>
 #include <string>
 
+namespace trig_velocity_tests {
+
 using namespace onestep;
 
 TEST_CASE("trig_velocity: dx/dt = sd F(x / sd, t) and x0 = cos t x - sd sin t F") {
@@ -71,3 +73,5 @@ TEST_CASE("trig_velocity: refuses a sigma_data that is not positive, and is a sp
     CHECK(to_string(trig_velocity{}) == "trig_velocity{sigma_data = 0.5}");
     CHECK_FALSE(trig_velocity{} == trig_velocity{1});
 }
+
+}  // namespace trig_velocity_tests

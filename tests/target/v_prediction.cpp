@@ -12,6 +12,8 @@
 #include <cmath>
 #include <string>
 
+namespace v_prediction_tests {
+
 using namespace onestep;
 
 TEST_CASE("v_prediction: is alpha epsilon - sigma x0, at right angles to x") {
@@ -49,3 +51,5 @@ TEST_CASE("v_prediction: with preserved variance errors never grow, and dx/dt is
         CHECK(u.output == doctest::Approx((0.1 + 19.9 * t) * m.alpha / (2 * m.sigma)).epsilon(1e-12));  // beta alpha / (2 sigma)
     }
 }
+
+}  // namespace v_prediction_tests

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string>
 
+namespace velocity_tests {
+
 using onestep::velocity;
 
 TEST_CASE("velocity: on rectified flow it is epsilon - x0") {
@@ -27,3 +29,5 @@ TEST_CASE("velocity: is dx/dt along a curved path, by a difference quotient") {
         CHECK(w.x0 * x0 + w.epsilon * epsilon == doctest::Approx((x(t + h) - x(t - h)) / (2 * h)).epsilon(1e-7));
     }
 }
+
+}  // namespace velocity_tests

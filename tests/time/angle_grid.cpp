@@ -10,6 +10,8 @@
 #include <cmath>
 #include <numbers>
 
+namespace angle_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("angle_grid: equal steps of time on trigonometric flow") {
@@ -56,3 +58,5 @@ TEST_CASE("angle_grid: is a grid and a spec") {
     CHECK(grid<angle_grid, rectified_flow>);
     CHECK(to_string(angle_grid{}) == "angle_grid{sigma_data = 1, most = 80}");
 }
+
+}  // namespace angle_grid_tests

@@ -5,6 +5,8 @@
 
 #include "densities.hpp"
 
+namespace bounded_pair_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -57,3 +59,5 @@ TEST_CASE("bounded_pair: is a pair density and a spec") {
     CHECK(recipe{} == recipe{logit_normal{}, logit_normal{}});
     CHECK_FALSE(recipe{} == recipe{logit_normal{1}, logit_normal{}});
 }
+
+}  // namespace bounded_pair_tests

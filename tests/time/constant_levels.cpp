@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace constant_levels_tests {
+
 using namespace onestep;
 
 TEST_CASE("constant_levels: the same at every step") {
@@ -11,3 +13,5 @@ TEST_CASE("constant_levels: the same at every step") {
     CHECK_THROWS_WITH_AS(constant_levels{.count = 1}.levels(0), "domain_error: constant_levels: count is 1, it must be at least 2",
                          domain_error);
 }
+
+}  // namespace constant_levels_tests

@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace cosine_density_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -28,3 +30,5 @@ TEST_CASE("cosine_density: is the published map of a uniform number") {
     CHECK(to_string(cosine_density{}) == "cosine_density{}");
     CHECK(cosine_density{} == cosine_density{});
 }
+
+}  // namespace cosine_density_tests

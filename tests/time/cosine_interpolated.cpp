@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace cosine_interpolated_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -58,3 +60,5 @@ TEST_CASE("cosine_interpolated: refuses numbers outside their range, and is a sp
           "cosine_interpolated{image = 64, noise_low = 32, noise_high = 64, sigma_data = 1, low = 0.001, high = 1000}");
     CHECK_FALSE(cosine_interpolated{} == cosine_interpolated{.image = 128});
 }
+
+}  // namespace cosine_interpolated_tests

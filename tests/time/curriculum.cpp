@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace curriculum_tests {
+
 namespace {
 
 /// A user's own: one level more at every hundredth step.
@@ -26,3 +28,5 @@ TEST_CASE("curriculum: anything that tells a whole number of levels for a step")
     CHECK_FALSE(onestep::curriculum<real_levels>);
     CHECK_FALSE(onestep::curriculum<int>);
 }
+
+}  // namespace curriculum_tests

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+namespace density_tests {
+
 using namespace onestep;
 
 namespace {
@@ -34,3 +36,5 @@ TEST_CASE("density: is one for the processes it can draw times of") {
     CHECK_FALSE(time_density<returns_float, rectified_flow>);
     CHECK_FALSE(time_density<uniform_density, uniform_density>);
 }
+
+}  // namespace density_tests

@@ -5,6 +5,8 @@
 
 #include "densities.hpp"
 
+namespace discrete_density_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -34,3 +36,5 @@ TEST_CASE("discrete_density: one level, and is a spec") {
     CHECK(to_string(discrete_density{}) == "discrete_density{}");
     CHECK(discrete_density{} == discrete_density{});
 }
+
+}  // namespace discrete_density_tests

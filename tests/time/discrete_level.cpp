@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+namespace discrete_level_tests {
+
 using onestep::discrete_level;
 using onestep::domain_error;
 
@@ -23,3 +25,5 @@ TEST_CASE("discrete_level: refuses what the process does not have") {
     CHECK_THROWS_AS((discrete_level{"test", 10, 3, 0}.at(std::nan(""))), domain_error);
     CHECK_THROWS_WITH_AS((discrete_level{"test", 10, 3, 2}.last()), "domain_error: test: last_level is 2, it must be 0 or 1", domain_error);
 }
+
+}  // namespace discrete_level_tests

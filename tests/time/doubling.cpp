@@ -4,6 +4,8 @@
 
 #include <limits>
 
+namespace doubling_tests {
+
 using namespace onestep;
 
 TEST_CASE("doubling: the published curriculum, 11 to 1281 levels in eight parts of 50000 steps") {
@@ -41,3 +43,5 @@ TEST_CASE("doubling: refuses ranges that fall and too few steps, and is a spec")
     CHECK(to_string(doubling{}) == "doubling{from = 10, to = 1280, steps = 400000}");
     CHECK_FALSE(doubling{} == doubling{.steps = 8});
 }
+
+}  // namespace doubling_tests

@@ -6,6 +6,8 @@
 
 #include "densities.hpp"
 
+namespace drawn_middle_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -46,3 +48,5 @@ TEST_CASE("drawn_middle: refuses a reach outside its range, and is a triple dens
     CHECK(to_string(drawn_middle{uniform_below{}, 0.5}) == "drawn_middle{pairs = uniform_below{begin = 0, end = 0.994}, reach = 0.5}");
     CHECK(drawn_middle{} == drawn_middle{sorted_pair{}, 1.0});
 }
+
+}  // namespace drawn_middle_tests

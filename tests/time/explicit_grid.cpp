@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace explicit_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("explicit_grid: the times that were given") {
@@ -38,3 +40,5 @@ TEST_CASE("explicit_grid: is a grid, and prints its times") {
     CHECK(explicit_grid{{1, 0}} == explicit_grid{{1, 0}});
     CHECK_FALSE(explicit_grid{{1, 0}} == explicit_grid{{1, 0.5, 0}});
 }
+
+}  // namespace explicit_grid_tests

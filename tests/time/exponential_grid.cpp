@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace exponential_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("exponential_grid: levels fall by equal factors, then the end") {
@@ -41,3 +43,5 @@ TEST_CASE("exponential_grid: refuses as karras_grid does, under its own name") {
     CHECK(to_string(exponential_grid{.sigma_max = 80}) == "exponential_grid{sigma_min = 0, sigma_max = 80}");
     CHECK(exponential_grid{} == exponential_grid{});
 }
+
+}  // namespace exponential_grid_tests

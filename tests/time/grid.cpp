@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace grid_tests {
+
 using onestep::edm;
 using onestep::rectified_flow;
 using onestep::require_monotone;
@@ -73,3 +75,5 @@ TEST_CASE("grid: times move strictly in one direction") {
     CHECK_THROWS_AS(require_monotone({}), onestep::domain_error);
     CHECK_THROWS_AS(times_of(turning_grid{}, rectified_flow{}, 4), onestep::domain_error);
 }
+
+}  // namespace grid_tests

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace karras_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("karras_grid: EDM's eighteen levels and a last 0") {
@@ -93,3 +95,5 @@ TEST_CASE("karras_grid: is a grid and a spec") {
     CHECK(karras_grid{} == karras_grid{.rho = 7});
     CHECK_FALSE(karras_grid{} == karras_grid{.rho = 3});
 }
+
+}  // namespace karras_grid_tests

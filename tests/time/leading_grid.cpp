@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace leading_grid_tests {
+
 using namespace onestep;
 
 // Lists by numpy 2.4 with the expressions of diffusers' DDIM (one-step) and DPM-Solver (multistep) schedulers; times are index + 1.
@@ -48,3 +50,5 @@ TEST_CASE("leading_grid: is a grid of discrete processes and a spec") {
     CHECK(to_string(leading_grid{}) == "leading_grid{offset = 0, multistep = false, last_level = 0}");
     CHECK_FALSE(leading_grid{} == leading_grid{.offset = 1});
 }
+
+}  // namespace leading_grid_tests

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace level_choice_tests {
+
 using namespace onestep;
 
 namespace {
@@ -114,3 +116,5 @@ TEST_CASE("log_normal_level: refuses what has no probability, and is a spec") {
     CHECK(to_string(log_normal_level{}) == "log_normal_level{mean = -1.1, deviation = 2}");
     CHECK(to_string(uniform_level{}) == "uniform_level{}");
 }
+
+}  // namespace level_choice_tests

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace linspace_grid_tests {
+
 using namespace onestep;
 
 // Lists by numpy 2.4 with the expressions of diffusers' DDIM (one-step) and DPM-Solver (multistep) schedulers; times are index + 1.
@@ -46,3 +48,5 @@ TEST_CASE("linspace_grid: is a grid of discrete processes and a spec") {
     CHECK(to_string(linspace_grid{.multistep = true}) == "linspace_grid{multistep = true, last_level = 0}");
     CHECK_FALSE(linspace_grid{} == linspace_grid{.multistep = true});
 }
+
+}  // namespace linspace_grid_tests

@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace log_logistic_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -40,3 +42,5 @@ TEST_CASE("log_logistic: refuses a scale that is not positive, and is a spec") {
     CHECK(to_string(log_logistic{}) == "log_logistic{mean = 0, scale = 1}");
     CHECK_FALSE(log_logistic{} == log_logistic{.mean = 1});
 }
+
+}  // namespace log_logistic_tests

@@ -9,6 +9,8 @@
 
 #include "densities.hpp"
 
+namespace log_normal_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -54,3 +56,5 @@ TEST_CASE("log_normal: refuses a deviation that is not positive, and is a spec")
     CHECK(to_string(log_normal{}) == "log_normal{mean = -1.2, deviation = 1.2}");
     CHECK_FALSE(log_normal{} == log_normal{.mean = -1.1});
 }
+
+}  // namespace log_normal_tests

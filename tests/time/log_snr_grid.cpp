@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace log_snr_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("log_snr_grid: equal steps between finite ends, both exact") {
@@ -64,3 +66,5 @@ TEST_CASE("log_snr_grid: is a grid and a spec") {
     CHECK(to_string(log_snr_grid{}) == "log_snr_grid{first = -10, last = 12}");
     CHECK_FALSE(log_snr_grid{} == log_snr_grid{.last = 10});
 }
+
+}  // namespace log_snr_grid_tests

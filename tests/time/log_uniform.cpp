@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace log_uniform_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("log_uniform: refuses bounds that are no range, and is a spec") {
     CHECK(to_string(log_uniform{}) == "log_uniform{low = 0.002, high = 80}");
     CHECK_FALSE(log_uniform{} == log_uniform{.high = 100});
 }
+
+}  // namespace log_uniform_tests

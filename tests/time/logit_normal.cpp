@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace logit_normal_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -82,3 +84,5 @@ TEST_CASE("logit_normal: is a density and a spec") {
     CHECK(logit_normal{} == logit_normal{.mean = 0, .deviation = 1});
     CHECK_FALSE(logit_normal{} == logit_normal{.mean = 1});
 }
+
+}  // namespace logit_normal_tests

@@ -6,6 +6,8 @@
 
 #include "densities.hpp"
 
+namespace mode_density_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -51,3 +53,5 @@ TEST_CASE("mode_density: refuses scales that leave the path, and is a spec") {
     CHECK(to_string(mode_density{}) == "mode_density{scale = 1.29}");
     CHECK_FALSE(mode_density{} == mode_density{1});
 }
+
+}  // namespace mode_density_tests

@@ -14,6 +14,8 @@
 #include <set>
 #include <string>
 
+namespace neighbouring_levels_tests {
+
 using namespace onestep;
 
 namespace {
@@ -110,3 +112,5 @@ TEST_CASE("neighbouring_levels: refuses an infinite start and numbers outside th
           "neighbouring_levels{curriculum = constant_levels{count = 18}, choice = uniform_level{}, grid = karras_grid{rho = 7, "
           "sigma_min = 0, sigma_max = 0}}");
 }
+
+}  // namespace neighbouring_levels_tests

@@ -11,6 +11,8 @@
 #include <map>
 #include <vector>
 
+namespace neighbouring_times_tests {
+
 using namespace onestep;
 
 namespace {
@@ -65,3 +67,5 @@ TEST_CASE("neighbouring_times: refuses a single level and prints what decides it
     CHECK(to_string(neighbouring_times{constant_levels{.count = 5}}) ==
           "neighbouring_times{curriculum = constant_levels{count = 5}, grid = uniform_grid{}}");
 }
+
+}  // namespace neighbouring_times_tests

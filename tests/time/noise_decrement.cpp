@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace noise_decrement_tests {
+
 using namespace onestep;
 
 TEST_CASE("noise_decrement: u lies a constant of noise level below t, but not before s") {
@@ -54,3 +56,5 @@ TEST_CASE("noise_decrement: refuses numbers outside their range, and is a triple
     CHECK(to_string(noise_decrement{}) ==
           "noise_decrement{pairs = uniform_below{begin = 0, end = 0.994}, range = 160, halvings = 12, gap = 0}");
 }
+
+}  // namespace noise_decrement_tests

@@ -8,6 +8,8 @@
 
 #include <cmath>
 
+namespace noise_ladder_tests {
+
 using namespace onestep;
 
 TEST_CASE("noise_ladder: spans the process's levels, its last one apart where it ends without noise") {
@@ -42,3 +44,5 @@ TEST_CASE("noise_ladder: rungs are asked for by their fraction") {
     CHECK(ladder.time(edm{}, 80, 0, 5, 4, level) == 2);
     CHECK(ladder.time(edm{}, 80, 0, 5, 5, level) == 0);
 }
+
+}  // namespace noise_ladder_tests

@@ -4,6 +4,8 @@
 
 #include <initializer_list>
 
+namespace normal_quantile_tests {
+
 using namespace onestep;
 
 TEST_CASE("normal_quantile: the inverse of the distribution function, into the tails") {
@@ -25,3 +27,5 @@ TEST_CASE("normal_probability: known values, and both sides add up to one") {
     CHECK(normal_probability(-10) == doctest::Approx(7.619853024160527e-24).epsilon(1e-13));
     for (double z : {0.3, 1.7, 5.0}) CHECK(normal_probability(z) + normal_probability(-z) == doctest::Approx(1).epsilon(1e-15));
 }
+
+}  // namespace normal_quantile_tests

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace power_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("power_grid: squares of equal steps") {
@@ -40,3 +42,5 @@ TEST_CASE("power_grid: refuses exponents and times without a root") {
     CHECK(to_string(power_grid{}) == "power_grid{exponent = 2}");
     CHECK_FALSE(power_grid{} == power_grid{3});
 }
+
+}  // namespace power_grid_tests

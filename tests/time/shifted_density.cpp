@@ -10,6 +10,8 @@
 
 #include "densities.hpp"
 
+namespace shifted_density_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -49,3 +51,5 @@ TEST_CASE("shifted_density: is a density where the other is one, and prints both
     CHECK(shifted_density{uniform_density{}} == shifted_density{uniform_density{}, 3});
     CHECK_FALSE(shifted_density{uniform_density{}} == shifted_density{uniform_density{}, 2});
 }
+
+}  // namespace shifted_density_tests

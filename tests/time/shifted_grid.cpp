@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace shifted_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("shifted_grid: equal steps moved towards the noise") {
@@ -33,3 +35,5 @@ TEST_CASE("shifted_grid: refuses other ranges and shifts") {
     CHECK(to_string(shifted_grid{}) == "shifted_grid{shift = 3}");
     CHECK_FALSE(shifted_grid{} == shifted_grid{1});
 }
+
+}  // namespace shifted_grid_tests

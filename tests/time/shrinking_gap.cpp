@@ -10,6 +10,8 @@
 
 #include <string>
 
+namespace shrinking_gap_tests {
+
 using namespace onestep;
 
 namespace {
@@ -97,3 +99,5 @@ TEST_CASE("shrinking_gap: refuses numbers outside their range and times without 
           "shrinking_gap{density = log_normal{mean = -1.1, deviation = 2}, gap = gap_schedule{base = 2, stage = 25000, k = 8, b = 1, "
           "closest = 1}}");
 }
+
+}  // namespace shrinking_gap_tests

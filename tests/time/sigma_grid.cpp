@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace sigma_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("sigma_grid: the list itself, its last entry replaced by the data end") {
@@ -66,3 +68,5 @@ TEST_CASE("sigma_grid: is a grid, and prints its levels") {
     CHECK(to_string(sigma_grid{{2, 0.5}}) == "sigma_grid{sigmas = [2, 0.5]}");
     CHECK_FALSE(sigma_grid{{2, 1}} == sigma_grid{{2, 0.5}});
 }
+
+}  // namespace sigma_grid_tests

@@ -6,6 +6,8 @@
 
 #include "densities.hpp"
 
+namespace sorted_pair_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -59,3 +61,5 @@ TEST_CASE("sorted_pair: is a pair density and a spec") {
     CHECK_FALSE(sorted_pair{} == sorted_pair{logit_normal{-2, 2}});
     CHECK_THROWS_AS((sorted_pair{logit_normal{0, 0}}.sample(edm{}, random_key{}.at(draw::time), 0, 0)), domain_error);
 }
+
+}  // namespace sorted_pair_tests

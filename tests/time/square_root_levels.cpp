@@ -4,6 +4,8 @@
 
 #include <limits>
 
+namespace square_root_levels_tests {
+
 using namespace onestep;
 
 TEST_CASE("square_root_levels: the published curriculum") {
@@ -38,3 +40,5 @@ TEST_CASE("square_root_levels: refuses ranges that fall and no steps, and is a s
                          domain_error);
     CHECK(to_string(square_root_levels{}) == "square_root_levels{from = 2, to = 150, steps = 800000}");
 }
+
+}  // namespace square_root_levels_tests

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+namespace time_shift_tests {
+
 using onestep::domain_error;
 using onestep::shifted_time;
 
@@ -37,3 +39,5 @@ TEST_CASE("time_shift: refuses shifts that are not positive and times outside of
     CHECK_THROWS_AS(shifted_time("test", 3, -0.1, 1, 0.5), domain_error);
     CHECK_THROWS_AS(shifted_time("test", 3, 0.5, 0.5, 0.5), domain_error);
 }
+
+}  // namespace time_shift_tests

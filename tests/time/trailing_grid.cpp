@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace trailing_grid_tests {
+
 using namespace onestep;
 
 // Lists by numpy 2.4 with the expression of diffusers' schedulers; times are index + 1.
@@ -52,3 +54,5 @@ TEST_CASE("trailing_grid: is a grid of discrete processes and a spec") {
     CHECK(to_string(trailing_grid{}) == "trailing_grid{last_level = 0}");
     CHECK_FALSE(trailing_grid{} == trailing_grid{1});
 }
+
+}  // namespace trailing_grid_tests

@@ -9,6 +9,8 @@
 #include <map>
 #include <utility>
 
+namespace trajectory_levels_tests {
+
 using namespace onestep;
 
 TEST_CASE("trajectory_levels: t any level but the last, u the next, s any from u on, each alike") {
@@ -55,3 +57,5 @@ TEST_CASE("trajectory_levels: is a triple density and a spec") {
     // The default grid wants a first level on processes that start at pure noise.
     CHECK_THROWS_AS(trajectory_levels{}.sample(rectified_flow{}, random_key{}.at(draw::time), 0, 0), domain_error);
 }
+
+}  // namespace trajectory_levels_tests

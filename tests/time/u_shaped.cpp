@@ -7,6 +7,8 @@
 
 #include "densities.hpp"
 
+namespace u_shaped_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -49,3 +51,5 @@ TEST_CASE("u_shaped: refuses negative and overflowing exponents, and is a spec")
     CHECK(to_string(u_shaped{}) == "u_shaped{exponent = 4}");
     CHECK_FALSE(u_shaped{} == u_shaped{2});
 }
+
+}  // namespace u_shaped_tests

@@ -8,6 +8,8 @@
 
 #include "densities.hpp"
 
+namespace uniform_angle_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -38,3 +40,5 @@ TEST_CASE("uniform_angle: refuses data without extent, and is a spec") {
     CHECK(to_string(uniform_angle{}) == "uniform_angle{sigma_data = 1}");
     CHECK_FALSE(uniform_angle{} == uniform_angle{0.5});
 }
+
+}  // namespace uniform_angle_tests

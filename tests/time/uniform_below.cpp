@@ -4,6 +4,8 @@
 
 #include "densities.hpp"
 
+namespace uniform_below_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -41,3 +43,5 @@ TEST_CASE("uniform_below: refuses bounds out of order, and is a pair density and
     CHECK(time_pair_density<uniform_below, rectified_flow>);
     CHECK(to_string(uniform_below{}) == "uniform_below{begin = 0, end = 0.994}");
 }
+
+}  // namespace uniform_below_tests

@@ -5,6 +5,8 @@
 
 #include "densities.hpp"
 
+namespace uniform_density_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -21,3 +23,5 @@ TEST_CASE("uniform_density: is a spec, and takes its number from the stream") {
     CHECK(to_string(uniform_density{}) == "uniform_density{}");
     CHECK(uniform_density{} == uniform_density{});
 }
+
+}  // namespace uniform_density_tests

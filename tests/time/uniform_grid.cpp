@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace uniform_grid_tests {
+
 using namespace onestep;
 
 TEST_CASE("uniform_grid: equal steps fall from noise to data and end there exactly") {
@@ -33,3 +35,5 @@ TEST_CASE("uniform_grid: is a grid and a spec") {
     CHECK_THROWS_WITH_AS(times_of(uniform_grid{}, rectified_flow{}, 0), "domain_error: uniform_grid: steps is 0, at least 1 is needed",
                          domain_error);
 }
+
+}  // namespace uniform_grid_tests

@@ -11,6 +11,8 @@
 #include "../test_backend.hpp"
 #include "bare_network.hpp"
 
+namespace adam_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -170,3 +172,5 @@ TEST_CASE("adam: specs print and compare") {
     CHECK_FALSE(adam{.beta1 = 0.5} == adam{});
     CHECK_FALSE(adamw{.decay = 0.5} == adamw{});
 }
+
+}  // namespace adam_tests

@@ -10,6 +10,8 @@
 
 #include "bare_network.hpp"
 
+namespace average_tests {
+
 using namespace onestep;
 using onestep::test::bare_network;
 
@@ -99,3 +101,5 @@ TEST_CASE("average: refuses a decay outside its range") {
     CHECK_THROWS_AS((average{-0.1, flow}), domain_error);
     CHECK_THROWS_AS((average{std::numeric_limits<double>::quiet_NaN(), flow}), domain_error);
 }
+
+}  // namespace average_tests

@@ -8,6 +8,8 @@
 
 #include "../counting_allocator.hpp"
 
+namespace batches_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -162,3 +164,5 @@ TEST_CASE("batches: no allocation after the first") {
     for (index_t k = 1; k < 20; ++k) source.at(k);
     CHECK(allocations() == before);
 }
+
+}  // namespace batches_tests

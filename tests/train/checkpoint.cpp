@@ -16,6 +16,8 @@
 #include "bare_network.hpp"
 #include "older_self.hpp"
 
+namespace checkpoint_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -388,3 +390,5 @@ TEST_CASE("checkpoint: a network without names is one tensor") {
     CHECK(message<checkpoint_error>([&] { load_parameters(folder / "net", longer); }).find("parameters is F64 [3] instead of F64 [4]") !=
           std::string::npos);
 }
+
+}  // namespace checkpoint_tests

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace dataset_tests {
+
 using namespace onestep;
 
 namespace {
@@ -60,3 +62,5 @@ TEST_CASE("dataset: refuses what does not belong together") {
     CHECK_THROWS_AS(labelled({0, -1, 1}, 3), label_error);
     CHECK_NOTHROW(labelled({0, 2, 1}, 3));
 }
+
+}  // namespace dataset_tests

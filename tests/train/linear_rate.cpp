@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace linear_rate_tests {
+
 using onestep::linear_rate;
 
 TEST_CASE("linear_rate: up over the warm-up, then down on a line, then the floor") {
@@ -18,3 +20,5 @@ TEST_CASE("linear_rate: up over the warm-up, then down on a line, then the floor
                          "domain_error: linear_rate: steps is 3 and warmup 3, steps > warmup >= 0 is needed", onestep::domain_error);
     CHECK(onestep::to_string(rate) == "linear_rate{steps = 10, warmup = 4, floor = 0.25}");
 }
+
+}  // namespace linear_rate_tests

@@ -11,6 +11,8 @@
 #include "../io/scratch.hpp"
 #include "../methods.hpp"
 
+namespace train_methods_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -112,3 +114,5 @@ TEST_CASE("every method: with labels and without, with noise and without, in dou
         CHECK(loss.plain == doctest::Approx(wide[name].plain).epsilon(2e-3));
     });
 }
+
+}  // namespace train_methods_tests

@@ -11,6 +11,8 @@
 #include "../counting_allocator.hpp"
 #include "bare_network.hpp"
 
+namespace optimizer_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -194,3 +196,5 @@ TEST_CASE("optimizer: goes on from where it was") {
     CHECK(machine.updates() == 1'000'001);
     CHECK(to_host(net.parameters())[0] == doctest::Approx(1 - 0.1 * 0.1 / std::sqrt(0.001)).epsilon(1e-6));
 }
+
+}  // namespace optimizer_tests

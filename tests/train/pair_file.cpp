@@ -12,6 +12,8 @@
 #include "../exact_models.hpp"
 #include "../io/scratch.hpp"
 
+namespace pair_file_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -141,3 +143,5 @@ TEST_CASE("pair_file: refuses foreign and truncated files, and writes all or not
           }) == "shape_error: write_pairs: pairs of [0, 2] are asked for, at least one sample of at most 4 extents is needed");
     CHECK(folder.entries() == 1);
 }
+
+}  // namespace pair_file_tests

@@ -12,6 +12,8 @@
 #include "../exact_models.hpp"
 #include "../io/scratch.hpp"
 
+namespace progressive_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -152,3 +154,5 @@ TEST_CASE("progressive: one step of the last student comes near to sixteen of th
     CAPTURE(after);
     CHECK(after < before / 10);
 }
+
+}  // namespace progressive_tests

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace rate_tests {
+
 using namespace onestep;
 
 TEST_CASE("rate: constant, with and without warm-up") {
@@ -44,3 +46,5 @@ TEST_CASE("rate: specs print and compare") {
     CHECK_FALSE(cosine_rate{.floor = 0.1} == cosine_rate{});
     CHECK_FALSE(constant_rate{.warmup = 1} == constant_rate{});
 }
+
+}  // namespace rate_tests

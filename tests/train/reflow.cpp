@@ -12,6 +12,8 @@
 #include "../exact_models.hpp"
 #include "../io/scratch.hpp"
 
+namespace reflow_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -164,3 +166,5 @@ TEST_CASE("reflow: a trained flow of Gaussian data is five times as straight aft
     CAPTURE(after);
     CHECK(after < before / 5);
 }
+
+}  // namespace reflow_tests

@@ -12,6 +12,8 @@
 
 #include "../exact_models.hpp"
 
+namespace reflow_pairs_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -110,3 +112,5 @@ TEST_CASE("reflow_pairs: refuses what it cannot do") {
     CHECK_THROWS_WITH_AS(reflow_pairs(model{not_a_number{}, rectified_flow{}, velocity{}}, euler{}, z),
                          "not_finite_error: reflow_pairs: 1 of 8 values are NaN or infinite, all must be finite", not_finite_error);
 }
+
+}  // namespace reflow_pairs_tests

@@ -14,6 +14,8 @@
 #include "../counting_allocator.hpp"
 #include "older_self.hpp"
 
+namespace trainer_tests {
+
 using namespace onestep;
 using namespace onestep::test;
 
@@ -365,3 +367,5 @@ TEST_CASE("trainer: a warm step allocates nothing") {
         CHECK(end == warm);
     }
 }
+
+}  // namespace trainer_tests

@@ -6,7 +6,7 @@
 #include "network/layer/plain.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::attention_block_tests {
 namespace {
 
 using test::backend_type;
@@ -123,4 +123,4 @@ TEST_CASE("attention_block: dx is the transpose, gradients of each parameter are
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::attention_block_tests

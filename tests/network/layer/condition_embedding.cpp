@@ -6,7 +6,7 @@
 #include "network/layer/plain.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::condition_embedding_tests {
 namespace {
 
 using test::backend_type;
@@ -135,4 +135,4 @@ TEST_CASE("condition_embedding: gradients of the parameters are the derivatives,
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::condition_embedding_tests

@@ -4,7 +4,7 @@
 #include "network/layer/plain.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::layer_convolution_tests {
 namespace {
 
 using test::backend_type;
@@ -145,4 +145,4 @@ TEST_CASE("convolution layer: the gradient of the bias from sums of each image")
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::layer_convolution_tests

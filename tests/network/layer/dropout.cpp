@@ -7,7 +7,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::dropout_tests {
 namespace {
 
 using test::backend_type;
@@ -121,4 +121,4 @@ TEST_CASE("dropout: the ends of the probability") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::dropout_tests

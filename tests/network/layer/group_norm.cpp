@@ -7,7 +7,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::group_norm_tests {
 namespace {
 
 using test::backend_type;
@@ -328,4 +328,4 @@ TEST_CASE("group_norm: no images change nothing") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::group_norm_tests

@@ -6,7 +6,7 @@
 #include "network/layer/plain.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::image_block_tests {
 namespace {
 
 using test::backend_type;
@@ -155,4 +155,4 @@ TEST_CASE("image_block: two tensors are one that was cut") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::image_block_tests

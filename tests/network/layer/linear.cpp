@@ -4,7 +4,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::linear_tests {
 namespace {
 
 using test::backend_type;
@@ -129,4 +129,4 @@ TEST_CASE("linear: without a bias there is nothing to add and no gradient for it
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::linear_tests

@@ -3,7 +3,7 @@
 
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::one_hot_tests {
 namespace {
 
 using test::backend_type;
@@ -19,4 +19,4 @@ TEST_CASE("one_hot: a one at the label, or in the last column where there are no
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::one_hot_tests

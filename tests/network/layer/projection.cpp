@@ -4,7 +4,7 @@
 #include "network/layer/plain.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::projection_tests {
 namespace {
 
 using test::backend_type;
@@ -100,4 +100,4 @@ TEST_CASE("projection: two tensors are one that was cut") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::projection_tests

@@ -4,7 +4,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::resample_tests {
 namespace {
 
 using test::backend_type;
@@ -96,4 +96,4 @@ TEST_CASE("resample: single precision, and no images") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::resample_tests

@@ -4,7 +4,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::residual_block_tests {
 namespace {
 
 using test::backend_type;
@@ -192,4 +192,4 @@ TEST_CASE("residual_block: its elementwise passes have the same bits on every ba
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::residual_block_tests

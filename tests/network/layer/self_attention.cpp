@@ -9,7 +9,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::self_attention_tests {
 namespace {
 
 using test::backend_type;
@@ -252,4 +252,4 @@ TEST_CASE("self_attention: heads divide channels") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::self_attention_tests

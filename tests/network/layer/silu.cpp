@@ -6,7 +6,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::silu_tests {
 namespace {
 
 using layer::functor::keep;
@@ -110,4 +110,4 @@ TEST_CASE("silu: the fused pass leaves what it was told to keep") {
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::silu_tests

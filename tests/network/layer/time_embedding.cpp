@@ -4,7 +4,7 @@
 #include "network/values.hpp"
 #include "test_backend.hpp"
 
-namespace onestep {
+namespace onestep::time_embedding_tests {
 namespace {
 
 using test::backend_type;
@@ -148,4 +148,4 @@ TEST_CASE("time_embedding: refuses odd or missing sizes and scales that are not 
 }
 
 }  // namespace
-}  // namespace onestep
+}  // namespace onestep::time_embedding_tests
