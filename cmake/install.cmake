@@ -4,11 +4,12 @@ include(CMakePackageConfigHelpers)
 # Nothing in the package depends on an architecture.
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/onestep)
 
-install(TARGETS onestep EXPORT onestepTargets FILE_SET HEADERS FILE_SET io FILE_SET gpu)
+install(TARGETS onestep EXPORT onestepTargets FILE_SET HEADERS FILE_SET io FILE_SET gpu FILE_SET mpi)
 install(TARGETS onestep_io EXPORT onestepIoTargets)
 install(TARGETS onestep_thrust_omp onestep_thrust_cpp EXPORT onestepThrustTargets)
 install(TARGETS onestep_gpu EXPORT onestepGpuTargets)
-foreach(set IN ITEMS onestepTargets onestepIoTargets onestepThrustTargets onestepGpuTargets)
+install(TARGETS onestep_mpi EXPORT onestepMpiTargets)
+foreach(set IN ITEMS onestepTargets onestepIoTargets onestepThrustTargets onestepGpuTargets onestepMpiTargets)
   install(EXPORT ${set} NAMESPACE onestep:: DESTINATION ${package_dir})
 endforeach()
 

@@ -6,8 +6,9 @@
 #   onestep::thrust_omp    backend/gpu.hpp on host threads, by Thrust's OpenMP system
 #   onestep::thrust_cpp    backend/gpu.hpp on one host thread, by Thrust's C++ system
 #   onestep::gpu           backend/gpu.hpp on NVIDIA devices; sources that include it are compiled by nvcc
+#   onestep::mpi           train/mpi.hpp: several processes train one model
 #
-# The last four exist only where what they need is found.
+# All but the first exist only where what they need is found.
 
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(Threads REQUIRED)
@@ -19,14 +20,17 @@ set(onestep_io_headers ${onestep_headers})
 list(FILTER onestep_io_headers INCLUDE REGEX "/include/onestep/io/")
 set(onestep_gpu_headers ${onestep_headers})
 list(FILTER onestep_gpu_headers INCLUDE REGEX "/include/onestep/backend/gpu[a-z_]*\\.hpp$")
-list(REMOVE_ITEM onestep_headers ${onestep_io_headers} ${onestep_gpu_headers})
+set(onestep_mpi_headers ${onestep_headers})
+list(FILTER onestep_mpi_headers INCLUDE REGEX "/include/onestep/train/mpi\\.hpp$")
+list(REMOVE_ITEM onestep_headers ${onestep_io_headers} ${onestep_gpu_headers} ${onestep_mpi_headers})
 
 add_library(onestep INTERFACE)
 add_library(onestep::onestep ALIAS onestep)
 target_sources(onestep INTERFACE
   FILE_SET HEADERS BASE_DIRS include FILES ${onestep_headers}
   FILE_SET io TYPE HEADERS BASE_DIRS include FILES ${onestep_io_headers}
-  FILE_SET gpu TYPE HEADERS BASE_DIRS include FILES ${onestep_gpu_headers})
+  FILE_SET gpu TYPE HEADERS BASE_DIRS include FILES ${onestep_gpu_headers}
+  FILE_SET mpi TYPE HEADERS BASE_DIRS include FILES ${onestep_mpi_headers})
 target_compile_features(onestep INTERFACE cxx_std_20)
 target_link_libraries(onestep INTERFACE Eigen3::Eigen Threads::Threads)
 if(OpenMP_CXX_FOUND)
@@ -48,6 +52,7 @@ target_compile_definitions(onestep_thrust_omp INTERFACE THRUST_DEVICE_SYSTEM=THR
 onestep_part(thrust_cpp thrust::headers)
 target_compile_definitions(onestep_thrust_cpp INTERFACE THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
 onestep_part(gpu CUDA::cublas CUDA::cudart)
+onestep_part(mpi MPI::MPI_CXX)
 
 find_package(nlohmann_json QUIET)
 find_package(ZLIB QUIET)
@@ -66,6 +71,16 @@ if(ThrustHeaders_FOUND)
   endif()
 elseif(PROJECT_IS_TOP_LEVEL)
   message(STATUS "onestep: no onestep::thrust_omp and onestep::thrust_cpp (they need Thrust's headers)")
+endif()
+
+if(ONESTEP_MPI)
+  set(MPI_CXX_SKIP_MPICXX TRUE)
+  find_package(MPI QUIET COMPONENTS CXX)
+  if(MPI_CXX_FOUND)
+    add_library(onestep::mpi ALIAS onestep_mpi)
+  else()
+    message(STATUS "onestep: no onestep::mpi (no MPI library)")
+  endif()
 endif()
 
 if(ONESTEP_CUDA)

@@ -159,6 +159,7 @@
 #include "time/uniform_density.hpp"
 #include "time/uniform_grid.hpp"
 #include "train/batches.hpp"
+#include "train/communicator.hpp"
 #include "train/linear_rate.hpp"
 #include "train/progressive.hpp"
 #include "train/reflow.hpp"

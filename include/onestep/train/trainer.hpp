@@ -13,6 +13,7 @@
 #include "../io/progress.hpp"
 #include "../objective/accumulate.hpp"
 #include "batches.hpp"
+#include "communicator.hpp"
 #include "optimizer.hpp"
 #include "rate.hpp"
 
@@ -55,8 +56,8 @@ struct training_report {
 /// The model is trained in place: it is kept by reference and must outlive the trainer, and so must the data during
 /// `run`. It also keeps what the objective asks for: an average that its targets come from, a learned weight. Step k draws batch, times and
 /// noise from (seed, k) alone, so a run that was stopped and resumed (train/checkpoint.hpp) ends with the same bits. A warm step allocates
-/// nothing.
-template <class Model, class Objective, class Spec, rate_schedule Rate = constant_rate> class trainer {
+/// nothing. With a communicator (train/communicator.hpp) several processes train one model, each with its share of every batch.
+template <class Model, class Objective, class Spec, rate_schedule Rate = constant_rate, class Group = single_process> class trainer {
 public:
     using model_type = Model;
     using network_type = typename Model::network_type;
@@ -72,13 +73,21 @@ public:
                   "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
     using value_type = scalar_of<network_type>;
     using backend_type = backend_of<network_type>;
+    static_assert(communicator<Group, value_type, backend_type>,
+                  "A group of processes has rank(), size(), average(view) and broadcast(view, root): see train/communicator.hpp.");
+    static constexpr bool alone = std::is_same_v<Group, single_process>;
     static constexpr bool has_target = has_target_decay<Objective>, has_weight = learns_weight<Objective>();
 
     /// Throws domain_error for options, a spec or a schedule outside their range.
-    trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options = {}, Rate const& rate = {})
-        : model_(&model), objective_(objective), options_(options), rate_(rate), optimizer_(spec, model.network()),
-          average_(options.ema, model) {
+    trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options = {},
+            Rate const& rate = {}) requires alone : trainer(model, objective, spec, options, rate, nobody_else) {}
+    /// One of several processes that make the same trainer; all begin with the parameters of the first. Throws domain_error too where the
+    /// batch is not a multiple of their number.
+    trainer(Model& model, Objective const& objective, Spec const& spec, trainer_options const& options, Rate const& rate, Group& group)
+        : group_(&group), model_(&alike(model, group)), objective_(objective), options_(options), rate_(rate),
+          optimizer_(spec, model.network()), average_(options.ema, model), said_(model.network().parameters().backend(), {2}) {
         if (options.batch < 1) raise<domain_error>("trainer", "batch is " + std::to_string(options.batch), "it must be at least 1");
+        share_ = share_of(group, options.batch);
         static_cast<void>(rate.factor(0));
         if (!(options.clip >= 0)) raise<domain_error>("trainer", "clip is " + to_string(options.clip), "it must not be negative");
         if constexpr (has_target) target_.emplace(average_options{.decay = 0, .ramp = false}, model);
@@ -111,17 +120,19 @@ public:
         if (steps < 1) raise<domain_error>("trainer", "every is " + std::to_string(steps), "it must be at least 1");
         callbacks_.push_back({steps, std::move(callback)});
     }
-    /// Ends `run` after the present step.
+    /// Ends `run` after the present step, on all processes.
     void stop() { stopped_ = true; }
+    /// The processes that train together.
+    Group& group() { return *group_; }
 
     /// Trains until `steps` steps are done in all, those before a resume included. Returns whether it got there: false
     /// after stop(). Throws not_finite_error if a loss is NaN or infinite, before the parameters are touched by it.
     bool run(tensor<value_type, backend_type> const& x0, index_t steps) { return run(batch<value_type, backend_type>{x0.view()}, steps); }
     bool run(dataset<value_type, backend_type> const& data, index_t steps) { return run(data.all(), steps); }
     bool run(batch<value_type, backend_type> const& data, index_t steps) {
-        batch_source<value_type, backend_type> source(data, options_.batch, options_.seed);
+        batch_source<value_type, backend_type> source(data, options_.batch, options_.seed, share_);
         std::optional<progress> line;
-        if (!options_.progress.empty() && step_ < steps)
+        if (!options_.progress.empty() && step_ < steps && group_->rank() == 0)
             line.emplace(options_.progress, static_cast<std::uint64_t>(steps)), line->start_at(static_cast<std::uint64_t>(step_));
         auto const began = std::chrono::steady_clock::now();
         stopped_ = false;
@@ -132,6 +143,7 @@ public:
             if (line) line->update(static_cast<std::uint64_t>(step_), report.loss.weighted);
             for (auto const& [period, call] : callbacks_)
                 if (step_ % period == 0) call(report);
+            if constexpr (!alone) stopped_ = agreed({stopped_ ? 1.0 : 0.0, 0}).weighted > 0;
         }
         if (line) line->finish();
         return step_ >= steps;
@@ -140,7 +152,12 @@ public:
 private:
     training_report one_step(batch<value_type, backend_type> const& data) {
         training_report report;
-        report.loss = loss_of(data, random_key{options_.seed, static_cast<std::uint64_t>(step_)});
+        report.loss = loss_of(data, random_key{options_.seed, static_cast<std::uint64_t>(step_)}.from_row(share_.first));
+        if constexpr (!alone) {
+            report.loss = agreed(report.loss);
+            group_->average(model_->network().gradients());
+            if constexpr (has_weight) group_->average(weight_->head.gradients());
+        }
         if (!std::isfinite(report.loss.weighted)) {
             optimizer_.discard();
             if constexpr (has_weight) weight_->optimizer.discard();
@@ -156,6 +173,20 @@ private:
         smooth_ += (1 - 0.98) * (report.loss.weighted - smooth_);
         report.smoothed = smooth_ / (1 - (smooth_rest_ *= 0.98));
         return report;
+    }
+
+    static Model& alike(Model& model, Group& group) {
+        group.broadcast(model.network().parameters(), 0);
+        return model;
+    }
+    /// The mean of two numbers over all processes.
+    loss_value agreed(loss_value const& mine) {
+        backend_type& device = said_.backend();
+        double pair[2] = {mine.weighted, mine.plain};
+        device.upload(pair, 2, said_.data());
+        group_->average(said_.view());
+        device.download(said_.data(), 2, pair);
+        return {pair[0], pair[1]};
     }
 
     loss_value loss_of(batch<value_type, backend_type> const& data, random_key key) {
@@ -182,12 +213,17 @@ private:
         std::function<void(training_report const&)> call;
     };
 
+    static inline single_process nobody_else;
+
+    Group* group_;
     Model* model_;
+    batch_share share_;
     Objective objective_;
     trainer_options options_;
     Rate rate_;
     onestep::optimizer<Spec, network_type> optimizer_;
     average_type average_;
+    tensor<double, backend_type> said_;  // what processes tell each other
     [[no_unique_address]] std::conditional_t<has_target, std::optional<average_type>, nothing> target_;
     [[no_unique_address]] std::conditional_t<has_weight, std::optional<trained_weight>, std::optional<nothing>> weight_;
     std::vector<periodic> callbacks_;
@@ -200,5 +236,7 @@ template <class Model, class Objective, class Spec> trainer(Model&, Objective, S
 template <class Model, class Objective, class Spec> trainer(Model&, Objective, Spec, trainer_options) -> trainer<Model, Objective, Spec>;
 template <class Model, class Objective, class Spec, class Rate>
 trainer(Model&, Objective, Spec, trainer_options, Rate) -> trainer<Model, Objective, Spec, Rate>;
+template <class Model, class Objective, class Spec, class Rate, class Group>
+trainer(Model&, Objective, Spec, trainer_options, Rate, Group&) -> trainer<Model, Objective, Spec, Rate, Group>;
 
 }  // namespace onestep
