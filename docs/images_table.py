@@ -19,7 +19,7 @@ def table(lines):
     teacher = by_key["teacher", 64]
     held_out = teacher["held_out"]
     out = ["| method | steps | Fréchet distance | precision | recall | as labelled | training | of it its own | sampling, an image |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-           f"| held-out images | | {held_out['frechet']:.1f} | {held_out['precision']:.3f} | {held_out['recall']:.3f} | {100 * held_out['accuracy']:.1f} % | | | |"]  # fmt: skip
+           f"| held-out images | | {held_out['frechet']:.2f} | {held_out['precision']:.3f} | {held_out['recall']:.3f} | {100 * held_out['accuracy']:.1f} % | | | |"]  # fmt: skip
     last = None
     for method in titles:
         for (name, steps), line in sorted(by_key.items()):
@@ -27,13 +27,13 @@ def table(lines):
                 continue
             own, before = line["training_seconds"], line["seconds_before"]
             costs = [duration(own + before), duration(own)] if name != last else ["", ""]
-            cells = [titles[method] if name != last else "", str(steps), f"{line['frechet']:.1f}", f"{line['precision']:.3f}", f"{line['recall']:.3f}",
+            cells = [titles[method] if name != last else "", str(steps), f"{line['frechet']:.2f}", f"{line['precision']:.3f}", f"{line['recall']:.3f}",
                      f"{100 * line['accuracy']:.1f} %", *costs, f"{1000 * line['sampling_seconds']:.1f} ms"]  # fmt: skip
             out.append(f"| {' | '.join(cells)} |")
             last = name
     steps = {line["method"]: line["training_steps"] for line in lines}
     return [f"{teacher['generated']:,} generated images; width {teacher['width']}, batches of {teacher['batch']}, {steps['teacher']:,} steps for the teacher, "
-            f"{max(s for m, s in steps.items() if m != 'teacher'):,} for what starts from it.", "", *out]  # fmt: skip
+            f"{', '.join(f'{s:,}' for s in sorted({s for m, s in steps.items() if m != 'teacher'}))} for what starts from it.", "", *out]  # fmt: skip
 
 
 text = page.read_text()
