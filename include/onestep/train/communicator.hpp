@@ -13,7 +13,8 @@
 
 namespace onestep {
 
-/// Processes 0 .. size() - 1, of which this is rank(). All of them must make the same calls in the same order.
+/// Processes 0 .. size() - 1, of which this is rank(). A trainer asks for parameters and, of losses, for double. All of them must make the
+/// same calls in the same order.
 ///
 ///     average(v)           v <- mean over the processes, in place, after the work before it and before the work after it
 ///     broadcast(v, root)   v <- v of process `root`

@@ -73,7 +73,7 @@ public:
                   "This objective trains: the network also needs forward(x, t, y), backward(dy), parameters() and gradients().");
     using value_type = scalar_of<network_type>;
     using backend_type = backend_of<network_type>;
-    static_assert(communicator<Group, value_type, backend_type>,
+    static_assert(communicator<Group, value_type, backend_type> && communicator<Group, double, backend_type>,
                   "A group of processes has rank(), size(), average(view) and broadcast(view, root): see train/communicator.hpp.");
     static constexpr bool alone = std::is_same_v<Group, single_process>;
     static constexpr bool has_target = has_target_decay<Objective>, has_weight = learns_weight<Objective>();
