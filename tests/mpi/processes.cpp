@@ -77,7 +77,8 @@ TEST_CASE("mpi: processes take the steps that one would, are equal, and are so a
 }
 
 TEST_CASE("mpi: a run that is resumed ends with the bits of one that was not stopped") {
-    std::string const file = (std::filesystem::temp_directory_path() / "onestep_mpi_resume.safetensors").string();
+    std::string const file =
+        (std::filesystem::temp_directory_path() / ("onestep_mpi_resume_" + std::to_string(everyone->size()) + ".safetensors")).string();
     small_run<mpi> whole(*everyone), begun(*everyone), resumed(*everyone, 5);
     whole.run.run(whole.x0, 10);
     begun.run.run(begun.x0, 4);
